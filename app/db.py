@@ -1,0 +1,146 @@
+"""Engines and sessions: asynchronous for the web, synchronous for the worker, with what SQLite and Postgres need."""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from datetime import UTC, datetime
+from typing import Any, ClassVar
+
+from sqlalchemy import Connection, DateTime, Dialect, Engine, Float, create_engine, event, literal
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.orm import DeclarativeBase, Session
+from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.types import TypeDecorator
+
+SQLITE_WAITS_MS = 10_000  # how long a writer waits for another one before "database is locked"
+
+
+class Instant(TypeDecorator[datetime]):
+    """An aware datetime, kept as UTC with microseconds. Naive values are refused: nobody knows what they mean."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"a time without a zone: {value!r}")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class now(FunctionElement[datetime]):  # noqa: N801 (reads as the SQL function it is)
+    """The database's clock, `plus` seconds: one clock for all machines (on SQLite the host's, in milliseconds)."""
+
+    type = Instant()
+    inherit_cache = True
+
+    def __init__(self, plus: Any = 0) -> None:
+        super().__init__(literal(plus, Float) if isinstance(plus, int | float) else plus)
+
+
+@compiles(now, "sqlite")
+def _now_on_sqlite(element: now, compiler: SQLCompiler, **kw: Any) -> str:
+    seconds = compiler.process(element.clauses, **kw)
+    # The same 26 characters as SQLAlchemy stores, so that text compares as time. It truncates: never early.
+    return f"strftime('%Y-%m-%d %H:%M:%f000', 'now', ({seconds}) || ' seconds')"
+
+
+@compiles(now, "postgresql")
+def _now_on_postgres(element: now, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"(clock_timestamp() + make_interval(secs => {compiler.process(element.clauses, **kw)}))"
+
+
+class Base(DeclarativeBase):
+    """What every table is declared on."""
+
+    type_annotation_map: ClassVar[dict[Any, Any]] = {datetime: Instant()}
+
+
+class Database:
+    """The worker's way in: `with database.writing() as db:` commits at the end, `reading()` changes nothing."""
+
+    def __init__(self, url: str) -> None:
+        self.engine = _prepare(create_engine(_url(url), **_pool(url)))
+        self._writer = self.engine.execution_options(writes=True)
+
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        with Session(self.engine, expire_on_commit=False) as session:
+            yield session
+
+    @contextmanager
+    def writing(self) -> Iterator[Session]:
+        with Session(self._writer, expire_on_commit=False) as session, session.begin():
+            yield session
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+
+class AsyncDatabase:
+    """The web's way in: the same two doors, awaited."""
+
+    def __init__(self, url: str) -> None:
+        self.engine = create_async_engine(_url(url, is_async=True), **_pool(url))
+        _prepare(self.engine.sync_engine)
+        self._writer = self.engine.execution_options(writes=True)
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncSession]:
+        async with AsyncSession(self.engine, expire_on_commit=False) as session:
+            yield session
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[AsyncSession]:
+        async with AsyncSession(self._writer, expire_on_commit=False) as session, session.begin():
+            yield session
+
+    async def close(self) -> None:
+        await self.engine.dispose()
+
+
+def _url(url: str, is_async: bool = False) -> URL:
+    parsed = make_url(url)
+    return parsed.set(drivername="sqlite+aiosqlite") if is_async and parsed.drivername == "sqlite" else parsed
+
+
+def _pool(url: str) -> dict[str, Any]:
+    # A connection that the server closed meanwhile is noticed before it is used.
+    return {} if url.startswith("sqlite") else {"pool_pre_ping": True, "pool_size": 10, "max_overflow": 10}
+
+
+def _prepare(engine: Engine) -> Engine:
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _sqlite_connected)
+        event.listen(engine, "begin", _sqlite_begins)
+    return engine
+
+
+def _sqlite_connected(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
+    connection.isolation_level = None  # the driver begins nothing by itself: _sqlite_begins does
+    cursor = connection.cursor()
+    for setting in (
+        f"busy_timeout = {SQLITE_WAITS_MS}",
+        "journal_mode = WAL",
+        "synchronous = FULL",  # acknowledged means stored, also after a power cut
+        "foreign_keys = ON",
+        "cache_size = -16000",
+    ):
+        cursor.execute(f"PRAGMA {setting}")
+    cursor.close()
+
+
+def _sqlite_begins(connection: Connection) -> None:
+    # A transaction that reads first and writes later could find its snapshot stale; one that is to write says so.
+    immediate = connection.get_execution_options().get("writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")

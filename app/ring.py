@@ -1,0 +1,142 @@
+"""The one module that talks to RQ's queues. A ring wakes a worker and proves nothing: the rows are the truth.
+
+A ring is an RQ job that carries a task's id and an attempt, nothing else, under the id `task-{id}-{attempt}`. It is
+JSON, and its class knows one function only: a payload that names another one (JSON can name `os.system`) fails.
+"""
+
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
+from typing import Any
+
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from rq import Callback, Queue
+from rq.job import Job
+from rq.serializers import JSONSerializer
+from rq.utils import import_attribute
+
+FUNCTION = "app.worker.run.ring"
+ON_SUCCESS = "app.worker.run.rang"
+ON_FAILURE = "app.worker.run.failed_to_ring"
+KNOWN = frozenset({FUNCTION, ON_SUCCESS, ON_FAILURE})
+
+QUEUES = ("high", "default", "low")
+KEPT = 60
+"""Seconds for which RQ keeps a job that ended. The history is in the database."""
+
+TIMEOUT = 3600
+"""Seconds a ring may take: a backstop behind the mail server's own time limits, above the longest of them."""
+
+Ringing = tuple[int, int, str]
+"""A task's id, the attempt to ring for, and its queue."""
+
+
+class RingJob(Job):
+    """An RQ job that can call our functions and no others, whatever its payload says."""
+
+    @property
+    def func(self) -> Callable[..., Any] | None:
+        return _known(self.func_name)
+
+    @property
+    def success_callback(self) -> Callable[..., Any] | None:
+        return _known(self._success_callback_name) if self._success_callback_name else None
+
+    @property
+    def failure_callback(self) -> Callable[..., Any] | None:
+        return _known(self._failure_callback_name) if self._failure_callback_name else None
+
+    @property
+    def stopped_callback(self) -> Callable[..., Any] | None:
+        return None
+
+
+def _known(name: str | None) -> Callable[..., Any]:
+    if name not in KNOWN:
+        raise ValueError(f"a ring does not call {name!r}")
+    function: Callable[..., Any] = import_attribute(name)
+    return function
+
+
+def connect(url: str) -> Redis:
+    """A client that says at once when Redis is not there, instead of trying for seconds."""
+    client: Redis = Redis.from_url(
+        url, retry=Retry(NoBackoff(), 0), socket_connect_timeout=0.5, socket_timeout=2, health_check_interval=15
+    )
+    return client
+
+
+class Rings:
+    """What waits in RQ's queues: put there, taken out again, looked at. Every method may raise redis.RedisError."""
+
+    def __init__(self, redis: Redis) -> None:
+        self.redis = redis
+        self._queues = {
+            name: Queue(name, connection=redis, serializer=JSONSerializer, job_class=RingJob) for name in QUEUES
+        }
+
+    def ring(self, ringings: Iterable[Ringing]) -> None:
+        """Put rings into their queues, in one trip each; what was entered for later is taken out of there first."""
+        by_queue: dict[str, list[Ringing]] = {}
+        for ringing in ringings:
+            by_queue.setdefault(ringing[2], []).append(ringing)
+        for name, some in by_queue.items():
+            queue = self._queues[name]
+            self.redis.zrem(queue.scheduled_job_registry.key, *(job_id(ringing) for ringing in some))
+            queue.enqueue_many(
+                [
+                    Queue.prepare_data(
+                        FUNCTION, args=ringing[:2], job_id=job_id(ringing), timeout=TIMEOUT, **_options(ringing)
+                    )
+                    for ringing in some
+                ]
+            )
+
+    def ring_at(self, ringing: Ringing, due_at: datetime) -> None:
+        """Enter a ring for later, rounded up to RQ's whole seconds, so that RQ's own scheduler is never early."""
+        whole = due_at.replace(microsecond=0) + timedelta(seconds=1 if due_at.microsecond else 0)
+        self._queues[ringing[2]].enqueue_at(
+            whole, FUNCTION, args=ringing[:2], job_id=job_id(ringing), job_timeout=TIMEOUT, **_options(ringing)
+        )
+
+    def take_back(self, ringing: Ringing) -> None:
+        """Remove a ring from wherever it waits. One that is missed finds no row to move."""
+        queue = self._queues[ringing[2]]
+        self.redis.zrem(queue.scheduled_job_registry.key, job_id(ringing))
+        queue.remove(job_id(ringing))
+
+    def present(self) -> set[str]:
+        """The ids of all rings that are in a list or in a worker's hands: by membership, never by a job's status."""
+        with self.redis.pipeline(transaction=False) as pipe:
+            for queue in self._queues.values():
+                pipe.lrange(queue.key, 0, -1)
+                pipe.lrange(queue.intermediate_queue_key, 0, -1)
+                pipe.zrange(queue.started_job_registry.key, 0, -1)
+            replies = pipe.execute()
+        # A started job's entry reads job:execution.
+        return {item.decode().partition(":")[0] for reply in replies for item in reply}
+
+    def is_there(self) -> bool:
+        """Whether Redis answers."""
+        return bool(self.redis.ping())
+
+    def waiting(self) -> dict[str, int]:
+        """How many rings wait in each queue."""
+        return {name: queue.count for name, queue in self._queues.items()}
+
+
+def job_id(ringing: Ringing) -> str:
+    """One id per attempt: a lost ring can be rung again, an old one is told from a new one."""
+    return f"task-{ringing[0]}-{ringing[1]}"
+
+
+def _options(ringing: Ringing) -> dict[str, Any]:
+    return {
+        "result_ttl": KEPT,
+        "failure_ttl": KEPT,
+        "description": job_id(ringing),
+        "on_success": Callback(ON_SUCCESS),
+        "on_failure": Callback(ON_FAILURE),
+    }

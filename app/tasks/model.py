@@ -1,0 +1,160 @@
+"""The tables of the core: tasks, their deliveries, the events of both, and the exact counts per status."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, Integer, String, Text, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.db import Base, now
+
+QUEUES = ("high", "default", "low")
+"""In the order in which workers empty them."""
+
+COUNT_SHARDS = 16
+"""Rows per status in task_counts, so that two tasks that move at once rarely wait for one another on Postgres."""
+
+Id = BigInteger().with_variant(Integer, "sqlite")
+Word = String(16)
+Address = String(320).with_variant(String(320, collation="C"), "postgresql")  # bytewise: prefixes use the index
+
+
+class TaskStatus(StrEnum):
+    """What became of a task. The arrows between these are in lifecycle.py, and nowhere else."""
+
+    SCHEDULED = "scheduled"  # due later; nobody was rung yet
+    QUEUED = "queued"  # due, or given back: waits for a worker, or for the earliest of its waits
+    STARTED = "started"  # a worker holds it under a lease
+    FINISHED = "finished"  # ended: every delivery was sent
+    FAILED = "failed"  # ended: one or more deliveries failed or are unknown
+    CANCELLED = "cancelled"  # ended by a person; what had not been sent never will be
+
+
+class DeliveryStatus(StrEnum):
+    """What became of one recipient's message."""
+
+    QUEUED = "queued"
+    SENDING = "sending"  # committed before the message is handed over
+    SENT = "sent"  # the server said 250
+    FAILED = "failed"  # the server refused for good, or there were too many attempts
+    UNKNOWN = "unknown"  # handed over, no answer heard: a person decides
+    CANCELLED = "cancelled"
+
+
+class Task(Base):
+    """What a person asked for: this template, to these people, at this moment.
+
+    `who` and `why` say who moved it last and for what reason; the database's triggers copy them into task_events
+    whenever `status` changes, and keep task_counts, in the same statement. No move can forget its event.
+    """
+
+    __tablename__ = "tasks"
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=True)
+    status: Mapped[str] = mapped_column(Word)
+    template: Mapped[str] = mapped_column(String(128))
+    subject: Mapped[str | None] = mapped_column(String(255))  # None: the template's own
+    variables: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    queue: Mapped[str] = mapped_column(Word)
+    scheduled_at: Mapped[datetime | None]  # what was asked for; None: at once
+    zone: Mapped[str | None] = mapped_column(String(64))  # in which the person chose it
+    due_at: Mapped[datetime]
+    rung_at: Mapped[datetime | None]  # None: the promoter still has to ring for it
+    created_at: Mapped[datetime] = mapped_column(default=now())
+    started_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+    attempt: Mapped[int] = mapped_column(default=0)  # claims so far
+    token: Mapped[str | None] = mapped_column(String(32))  # of the lease; every move of its holder names it
+    lease_until: Mapped[datetime | None]
+    recipients: Mapped[int]
+    sent: Mapped[int] = mapped_column(default=0)
+    failed: Mapped[int] = mapped_column(default=0)
+    unknown: Mapped[int] = mapped_column(default=0)
+    error: Mapped[str | None] = mapped_column(Text)
+    who: Mapped[str] = mapped_column(String(320))
+    why: Mapped[str | None] = mapped_column(Text)
+    idempotency_key: Mapped[str | None] = mapped_column(String(255), unique=True)
+    request_hash: Mapped[str | None] = mapped_column(String(64))  # sha256 of what came with the key
+
+    __table_args__ = (
+        Index("ix_tasks_waiting", "due_at", sqlite_where=text("status IN ('scheduled', 'queued')"),
+              postgresql_where=text("status IN ('scheduled', 'queued')")),
+        Index("ix_tasks_leased", "lease_until", sqlite_where=text("status = 'started'"),
+              postgresql_where=text("status = 'started'")),
+        Index("ix_tasks_status", "status", "id"),
+        {"sqlite_autoincrement": True},  # an id is never used twice, though its task be deleted
+    )  # fmt: skip
+
+
+class Delivery(Base):
+    """One recipient of a task: the unit of sending."""
+
+    __tablename__ = "deliveries"
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=True)
+    task_id: Mapped[int] = mapped_column(Id, ForeignKey("tasks.id", ondelete="CASCADE"))
+    address: Mapped[str] = mapped_column(Address)
+    name: Mapped[str] = mapped_column(String(128), default="")
+    variables: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)  # over the task's
+    status: Mapped[str] = mapped_column(Word, default=DeliveryStatus.QUEUED)
+    attempt: Mapped[int] = mapped_column(default=0)  # times it was marked as sending
+    token: Mapped[str | None] = mapped_column(String(32))  # of the lease under which it was marked
+    due_at: Mapped[datetime | None]  # None: with its task; else deferred until then
+    message_id: Mapped[str] = mapped_column(String(255))  # the same on every attempt
+    reply: Mapped[str | None] = mapped_column(Text)  # the server's own words, or what happened instead
+    updated_at: Mapped[datetime] = mapped_column(default=now())
+
+    __table_args__ = (
+        UniqueConstraint("task_id", "address"),
+        Index("ix_deliveries_status", "task_id", "status", "id"),
+        Index("ix_deliveries_address", "address", "task_id"),
+        {"sqlite_autoincrement": True},
+    )
+
+
+class TaskEvent(Base):
+    """The record of a move. `address` is None where the task moved, else the recipient whose delivery did."""
+
+    __tablename__ = "task_events"
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=True)
+    task_id: Mapped[int] = mapped_column(Id, ForeignKey("tasks.id", ondelete="CASCADE"))
+    at: Mapped[datetime]
+    from_status: Mapped[str | None] = mapped_column(Word)
+    to_status: Mapped[str] = mapped_column(Word)
+    who: Mapped[str] = mapped_column(String(320))
+    why: Mapped[str | None] = mapped_column(Text)
+    address: Mapped[str | None] = mapped_column(Address)
+
+    __table_args__ = (Index("ix_task_events_task", "task_id", "id"),)
+
+
+class TaskCount(Base):
+    """How many tasks have a status: the sum of `n` over its shards."""
+
+    __tablename__ = "task_counts"
+
+    status: Mapped[str] = mapped_column(Word, primary_key=True)
+    shard: Mapped[int] = mapped_column(primary_key=True)
+    n: Mapped[int] = mapped_column(Id, default=0)
+
+
+class Lease(Base):
+    """Who leads: one row per office, held until `until`."""
+
+    __tablename__ = "leases"
+
+    name: Mapped[str] = mapped_column(String(32), primary_key=True)
+    holder: Mapped[str] = mapped_column(String(128))
+    until: Mapped[datetime]
+
+
+class Worker(Base):
+    """A sending process's sign of life."""
+
+    __tablename__ = "workers"
+
+    name: Mapped[str] = mapped_column(String(128), primary_key=True)
+    started_at: Mapped[datetime] = mapped_column(default=now())
+    seen_at: Mapped[datetime] = mapped_column(default=now())

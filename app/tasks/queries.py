@@ -1,0 +1,78 @@
+"""Every question about tasks, as a statement; pages and JSON calls ask the same ones."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Select, func, select
+
+from app.db import now
+from app.tasks.model import Delivery, Task, TaskCount, TaskEvent, Worker
+
+PAGE = 50
+
+WORKER_ALIVE = 30
+"""Seconds without a sign of life after which a worker counts as gone."""
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Which tasks: all that fit everything that is set. `q` is how a recipient's address begins."""
+
+    status: str | None = None
+    template: str | None = None
+    q: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    cursor: int | None = None
+
+
+def tasks(filter: Filter, limit: int = PAGE) -> Select[Task, str]:
+    """Newest first, before `cursor` (an id), each with the first of its recipients' addresses.
+
+    Asks for one more than `limit`: where it comes, there is a next page.
+    """
+    first = select(func.min(Delivery.address)).where(Delivery.task_id == Task.id).correlate(Task).scalar_subquery()
+    found = select(Task, first.label("address")).order_by(Task.id.desc()).limit(limit + 1)
+    if filter.cursor is not None:
+        found = found.where(Task.id < filter.cursor)
+    if filter.status:
+        found = found.where(Task.status == filter.status)
+    if filter.template:
+        found = found.where(Task.template == filter.template)
+    if filter.since:
+        found = found.where(Task.created_at >= filter.since)
+    if filter.until:
+        found = found.where(Task.created_at < filter.until)
+    if filter.q:
+        begins = Delivery.address.between(filter.q, filter.q + "\U0010ffff")
+        found = found.where(Task.id.in_(select(Delivery.task_id).where(begins)))
+    return found
+
+
+def counts() -> Select[str, int]:
+    """How many tasks have each status, exactly."""
+    return select(TaskCount.status, func.sum(TaskCount.n)).group_by(TaskCount.status)
+
+
+def task(task_id: int) -> Select[Task]:
+    return select(Task).where(Task.id == task_id)
+
+
+def task_by_key(key: str) -> Select[Task]:
+    return select(Task).where(Task.idempotency_key == key)
+
+
+def deliveries(task_id: int, cursor: str | None = None, limit: int = PAGE) -> Select[Delivery]:
+    """By address, after `cursor` (an address); one more than `limit`, as above."""
+    found = select(Delivery).where(Delivery.task_id == task_id).order_by(Delivery.address).limit(limit + 1)
+    return found if cursor is None else found.where(Delivery.address > cursor)
+
+
+def events(task_id: int, limit: int = 1000) -> Select[TaskEvent]:
+    """The task's and its deliveries' moves in the order in which they happened, the latest `limit` of them."""
+    latest = select(TaskEvent.id).where(TaskEvent.task_id == task_id).order_by(TaskEvent.id.desc()).limit(limit)
+    return select(TaskEvent).where(TaskEvent.id.in_(latest)).order_by(TaskEvent.id)
+
+
+def live_workers() -> Select[int]:
+    return select(func.count()).select_from(Worker).where(Worker.seen_at > now(-WORKER_ALIVE))

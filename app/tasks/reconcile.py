@@ -1,0 +1,68 @@
+"""The rules of repair: which rows nobody is working on, who keeps the time, and who is alive. Rules only, no hands."""
+
+from datetime import datetime
+
+from sqlalchemy import Select, Update, delete, func, or_, select, update
+from sqlalchemy.sql.dml import Delete, ReturningUpdate
+
+from app.db import now
+from app.tasks.lifecycle import WAITING
+from app.tasks.model import Lease, Task, TaskStatus, Worker
+
+IN_FLIGHT = 5.0
+"""Seconds for which a ring may be on its way before its absence from Redis means that it was lost."""
+
+OFFICE = 6.0
+"""Seconds for which the timekeeper's office is held, unless renewed."""
+
+
+def expired(limit: int = 100) -> Select[int, str | None]:
+    """Started tasks whose lease ran out (id and token): their worker is gone."""
+    return select(Task.id, Task.token).where(Task.status == TaskStatus.STARTED, Task.lease_until < now()).limit(limit)
+
+
+def unheard(after: int, limit: int = 1000) -> Select[int, int, str]:
+    """Queued tasks that are due, were rung for a while ago and not claimed yet: id, attempt, queue; by id."""
+    return (
+        select(Task.id, Task.attempt, Task.queue)
+        .where(
+            Task.status == TaskStatus.QUEUED,
+            Task.due_at <= now(),
+            Task.rung_at < now(-IN_FLIGHT),
+            Task.id > after,
+        )
+        .order_by(Task.id)
+        .limit(limit)
+    )
+
+
+def next_due() -> Select[datetime | None, datetime]:
+    """When the promoter has to ring next (None: nothing is in sight), and what the time is now."""
+    return select(func.min(Task.due_at), now()).where(Task.status.in_(WAITING), Task.rung_at.is_(None))
+
+
+def hold_office(holder: str, name: str = "timekeeper") -> ReturningUpdate[str]:
+    """Take or keep the office. No row: somebody else holds it."""
+    return (
+        update(Lease)
+        .where(Lease.name == name, or_(Lease.holder == holder, Lease.until < now()))
+        .values(holder=holder, until=now(OFFICE))
+        .returning(Lease.holder)
+    )
+
+
+def leave_office(holder: str, name: str = "timekeeper") -> Update:
+    return update(Lease).where(Lease.name == name, Lease.holder == holder).values(until=now(-1))
+
+
+def sign_of_life(worker: str) -> ReturningUpdate[str]:
+    """No row: this worker has to be entered first."""
+    return update(Worker).where(Worker.name == worker).values(seen_at=now()).returning(Worker.name)
+
+
+def forget_workers(gone_for: float = 86400) -> Delete:
+    return delete(Worker).where(Worker.seen_at < now(-gone_for))
+
+
+def leave_work(worker: str) -> Delete:
+    return delete(Worker).where(Worker.name == worker)

@@ -1,0 +1,155 @@
+"""From what somebody asked for to the rows that say so: checked first, all of it, and then written at once."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Insert, insert
+from sqlalchemy.sql.dml import ReturningInsert
+
+from app.db import now
+from app.mail import N_, Mistake
+from app.mail.addresses import Mailbox
+from app.mail.message import new_message_id
+from app.mail.templates import Template, Templates
+from app.tasks.model import QUEUES, Delivery, Task, TaskStatus
+
+MOST_RECIPIENTS = 10_000
+LONGEST_VALUE = 10_000
+LARGEST_VARIABLES = 64_000
+
+Mistakes = dict[str, list[Mistake]]
+"""By the name of the field: template, recipients, variables.NAME, subject, queue, scheduled_at, zone."""
+
+
+class Refused(Exception):  # noqa: N818 (it is no fault of the program's)
+    """What was asked for can't be done as it stands; nothing was stored."""
+
+    def __init__(self, mistakes: Mistakes) -> None:
+        super().__init__("; ".join(f"{name}: {mistake}" for name, found in mistakes.items() for mistake in found))
+        self.mistakes = mistakes
+
+
+@dataclass(frozen=True)
+class Recipient:
+    """One person, and what only their message says: these variables go over the task's."""
+
+    mailbox: Mailbox
+    variables: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Request:
+    """What somebody asks for. `scheduled_at` is aware, or None for at once; `zone` is where it was chosen."""
+
+    template: str
+    recipients: Sequence[Recipient]
+    by: str
+    variables: Mapping[str, Any] = field(default_factory=dict)
+    subject: str | None = None
+    queue: str = "default"
+    scheduled_at: datetime | None = None
+    zone: str | None = None
+    undo_seconds: int = 0
+    key: str | None = None
+    digest: str | None = None
+
+
+def check(request: Request, templates: Templates) -> Mistakes:
+    """Every mistake in the request, by field; empty when it can be stored."""
+    mistakes: Mistakes = {}
+
+    def note(name: str, mistake: Mistake) -> None:
+        mistakes.setdefault(name, []).append(mistake)
+
+    if request.queue not in QUEUES:
+        note("queue", Mistake(N_("There is no queue named {queue}. Choose {queues}."), queue=request.queue[:64],
+                              queues=", ".join(QUEUES)))  # fmt: skip
+    if not request.recipients:
+        note("recipients", Mistake(N_("Give at least one address.")))
+    if len(request.recipients) > MOST_RECIPIENTS:
+        note("recipients", Mistake(N_("These are {n} recipients; {most} at once are possible."),
+                                   n=len(request.recipients), most=MOST_RECIPIENTS))  # fmt: skip
+    for name, mistake in _oversized(request):
+        note(name, mistake)
+    try:
+        template = templates.get(request.template)
+    except Mistake as wrong:
+        note("template", wrong)
+    else:
+        if not mistakes:
+            for name, mistake in _unrenderable(request, template):
+                note(name, mistake)
+    return mistakes
+
+
+def _oversized(request: Request) -> Iterator[tuple[str, Mistake]]:
+    for variables in (request.variables, *(recipient.variables for recipient in request.recipients)):
+        for name, value in variables.items():
+            if len(str(value)) > LONGEST_VALUE:
+                yield f"variables.{name}", Mistake(N_("Keep this under {most} characters."), most=LONGEST_VALUE)
+                return
+        if len(str(variables)) > LARGEST_VARIABLES:
+            yield "variables", Mistake(N_("All values together are too long."))
+            return
+
+
+def _unrenderable(request: Request, template: Template) -> Iterator[tuple[str, Mistake]]:
+    """Missing values of anyone, and whatever the first recipient's message itself stumbles over."""
+    personal = any(recipient.variables for recipient in request.recipients)
+    first = {**request.variables, **request.recipients[0].variables}
+    try:
+        for recipient in request.recipients if personal else request.recipients[:1]:
+            missing = template.missing({**request.variables, **recipient.variables}, request.subject)
+            yield from ((f"variables.{name}", _missing(name, recipient if personal else None)) for name in missing)
+            if missing:
+                return
+        template.render(first, subject=request.subject)
+    except Mistake as wrong:
+        yield ("template" if request.subject is None else "subject"), wrong
+
+
+def _missing(name: str, recipient: Recipient | None) -> Mistake:
+    if recipient is None:
+        return Mistake(N_("Give a value: the message needs it."))
+    return Mistake(N_("{address} has no value for {name}."), address=recipient.mailbox.address, name=name)
+
+
+def new_task(request: Request) -> ReturningInsert[int]:
+    """The task's row. Returns its id; the database writes its first event and its count in the same statement."""
+    later = request.scheduled_at is not None or request.undo_seconds > 0
+    return (
+        insert(Task)
+        .values(
+            status=TaskStatus.SCHEDULED if later else TaskStatus.QUEUED,
+            template=request.template,
+            subject=request.subject,
+            variables=dict(request.variables),
+            queue=request.queue,
+            scheduled_at=request.scheduled_at,
+            zone=request.zone,
+            due_at=request.scheduled_at or now(request.undo_seconds),
+            rung_at=None if later else now(),
+            recipients=len(request.recipients),
+            who=request.by,
+            idempotency_key=request.key,
+            request_hash=request.digest,
+        )
+        .returning(Task.id)
+    )
+
+
+def new_deliveries(request: Request, task_id: int, domain: str) -> tuple[Insert, list[dict[str, Any]]]:
+    """A row for each recipient, and what to fill it with; `domain` is the right-hand side of their Message-IDs."""
+    rows = [
+        {
+            "task_id": task_id,
+            "address": recipient.mailbox.address,
+            "name": recipient.mailbox.name,
+            "variables": dict(recipient.variables),
+            "message_id": new_message_id(domain),
+        }
+        for recipient in request.recipients
+    ]
+    return insert(Delivery), rows
