@@ -1,0 +1,140 @@
+"""Finds the templates of mails on disk, and fills them in.
+
+A template `email/welcome` is two files: `email/welcome.txt`, whose first line is `Subject: …`, then an empty line and
+the text; and `email/welcome.html`, which may show `cid:logo.png`, the file `email/images/logo.png`.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.mail import N_, Mistake
+from app.mail.addresses import CONTROLS
+from app.mail.message import Content, Image
+from app.mail.sandbox import Part, SourceError, subject_part
+from app.mail.styles import inline
+
+SUBJECT_LIMIT = 255
+IMAGE_TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".gif": "image/gif"}
+
+_NAME = re.compile(r"[A-Za-z0-9_-]+(?:/[A-Za-z0-9_-]+)+")
+_CID = re.compile(r"\bcid:([A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)+)")
+_HEAD = re.compile(r"Subject:[ \t]*(?P<subject>[^\n]*)\n[ \t]*\n(?P<text>.*)", re.DOTALL)
+
+Parts = tuple[Part, Part, Part]  # subject, text, HTML
+Stamp = tuple[tuple[Path, int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A template as it was on disk when it was got. `variables` are the names it needs, as they appear."""
+
+    name: str
+    variables: list[str]
+    images: tuple[Image, ...]
+    stamp: Stamp
+    _parts: Parts
+
+    @property
+    def subject(self) -> str:
+        """The subject's source."""
+        return self._parts[0].source
+
+    def missing(self, variables: Mapping[str, object], subject: str | None = None) -> list[str]:
+        """The names that are needed, with `subject` in the place of its own, and that `variables` lacks or has as None.
+
+        Raises Mistake for a `subject` that is not one.
+        """
+        parts = self._with(subject)
+        return [name for name in _needed(parts) if variables.get(name) is None]
+
+    def render(self, variables: Mapping[str, object], subject: str | None = None) -> Content:
+        """Fill it in. `subject` is a source to use in the place of the template's own. Raises Mistake."""
+        missing = self.missing(variables, subject)
+        if missing:
+            raise Mistake(N_("The template needs a value for {name}."), name=", ".join(missing))
+        title, text, html = (part.render(variables) for part in self._with(subject))
+        return Content(_one_line(title), text, html, self.images)
+
+    def _with(self, subject: str | None) -> Parts:
+        return self._parts if subject is None else (subject_part(subject), *self._parts[1:])
+
+
+def _needed(parts: Parts) -> list[str]:
+    return list(dict.fromkeys(name for part in parts for name in part.variables))
+
+
+def _one_line(subject: str) -> str:
+    subject = " ".join(subject.split())
+    if not subject:
+        raise Mistake(N_("Please write a subject."))
+    if len(subject) > SUBJECT_LIMIT:
+        raise Mistake(N_("The subject would be longer than {limit} characters."), limit=SUBJECT_LIMIT)
+    if CONTROLS.search(subject):
+        raise Mistake(N_("The subject contains an invisible character; please type it again."))
+    return subject
+
+
+class Templates:
+    """The templates under the folder `root`. A changed file is read again; an unchanged one never twice."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._read: dict[str, Template] = {}
+
+    def names(self) -> list[str]:
+        """The names of all templates, sorted."""
+        texts = (path.with_suffix("") for path in self.root.glob("*/**/*.txt") if path.with_suffix(".html").is_file())
+        return sorted(filter(_NAME.fullmatch, (path.relative_to(self.root).as_posix() for path in texts)))
+
+    def get(self, name: str) -> Template:
+        """The template `name`, in its newest form. Raises Mistake if there is none, or if it cannot be understood."""
+        known = self._read.get(name)
+        if known is None or known.stamp != _stamp([path for path, _, _ in known.stamp]):
+            if name not in self.names():  # so that no name can lead out of the folder
+                raise Mistake(N_("There is no template named {name}."), name=name)
+            known = self._read[name] = _load(self.root, name)
+        return known
+
+
+def _stamp(paths: list[Path]) -> Stamp | None:
+    try:
+        return tuple((path, stat.st_mtime_ns, stat.st_size) for path in paths for stat in [path.stat()])
+    except OSError:
+        return None
+
+
+def _load(root: Path, name: str) -> Template:
+    text_file, html_file = root / f"{name}.txt", root / f"{name}.html"
+    try:
+        head, html = _HEAD.fullmatch(text_file.read_text("utf-8")), html_file.read_text("utf-8")
+        if head is None:
+            raise ValueError(f"{text_file.name} must begin with “Subject: …” and an empty line.")
+        pictures = _pictures(html_file, html)
+        # Stamped before the pictures are read: what changes meanwhile is read again next time.
+        stamp = _stamp([text_file, html_file, *pictures])
+        images = tuple(Image(path.name, IMAGE_TYPES[path.suffix], path.read_bytes()) for path in pictures)
+        subject, text = _compile(text_file, head["subject"]), _compile(text_file, head["text"], lines_before=2)
+        _compile(html_file, html)  # as it was written, so that a mistake is found in its own line
+        parts = subject, text, Part(_CID.sub(rf"cid:\1{Image.CID_END}", inline(html)), html=True)
+    except (OSError, ValueError, SourceError) as error:
+        raise Mistake(N_("The template {name} has a mistake: {reason}"), name=name, reason=str(error)) from None
+    return Template(name, _needed(parts), images, stamp or (), parts)
+
+
+def _pictures(html_file: Path, html: str) -> list[Path]:
+    paths = [html_file.parent / "images" / name for name in dict.fromkeys(_CID.findall(html))]
+    for path in paths:
+        if path.suffix not in IMAGE_TYPES:
+            raise ValueError(f"{path.name} is not a PNG, JPEG or GIF image.")
+        if not path.is_file():
+            raise ValueError(f"There is no image {path.parent.name}/{path.name}.")
+    return paths
+
+
+def _compile(file: Path, source: str, lines_before: int = 0) -> Part:
+    try:
+        return Part(source, html=file.suffix == ".html")
+    except SourceError as error:
+        raise ValueError(f"{file.name}, line {error.line + lines_before}: {error.reason}") from None

@@ -1,0 +1,160 @@
+"""Hands messages to a mail server over one warm connection, and knows at each moment how far it has got."""
+
+import smtplib
+import ssl
+from contextlib import suppress
+
+from app.mail.addresses import CONTROLS, Mailbox
+from app.mail.outcome import Kind, Outcome, Phase, answered, silent
+from app.mail.server import Server, connect, open_socket, parse_url
+
+__all__ = ["Connection", "Kind", "Outcome", "Server", "parse_url"]
+
+CHUNK = 65_536
+BEFORE_DATA = frozenset({Phase.mail, Phase.rcpt, Phase.data})
+
+
+class Connection:
+    """One connection to `server`: opened when first needed, kept warm, replaced when found dead. For one thread.
+
+    Seconds: `connect_timeout` to be greeted, `timeout` for each step, `reply_timeout` for the last answer, where
+    haste makes duplicates (RFC 5321 4.5.3.2.6). `tls` is for a certificate authority of one's own.
+    """
+
+    def __init__(
+        self,
+        server: Server,
+        *,
+        connect_timeout: float = 15,
+        timeout: float = 60,
+        reply_timeout: float = 600,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self.server = server
+        self._connect_timeout, self._timeout, self._reply_timeout = connect_timeout, timeout, reply_timeout
+        self._tls = tls
+        self._smtp: smtplib.SMTP | None = None
+        self._phase = Phase.connect
+
+    def send(self, envelope_from: str, to: Mailbox, message: bytes) -> Outcome:
+        """Hand `message` (CRLF line ends) over for one recipient, and say what became of it.
+
+        Raises ValueError for what must never reach a server; whatever the network does is an outcome.
+        """
+        _refuse_smuggling(envelope_from, to, message)
+        warm = self._smtp is not None
+        outcome = self._attempt(envelope_from, to, message)
+        if warm and outcome.kind is Kind.trouble and self._phase in BEFORE_DATA:
+            # Servers hang up on idle connections, with a 421 or without a word. Nothing was handed over: begin anew.
+            outcome = self._attempt(envelope_from, to, message)
+        return outcome
+
+    def _attempt(self, envelope_from: str, to: Mailbox, message: bytes) -> Outcome:
+        self._phase = Phase.connect
+        try:
+            smtp = self._smtp = self._smtp or self._open()
+            outcome = _unsuited(smtp, envelope_from, to) or self._transact(smtp, envelope_from, to, message)
+        except OSError as error:
+            outcome = silent(self._phase, self._sentence(error))
+        except BaseException:
+            # Stopped from outside in the middle of the talk: whatever the server says next is not for the next message.
+            self._drop()
+            raise
+        self._tidy(outcome)
+        return outcome
+
+    def _open(self) -> smtplib.SMTP:
+        return connect(self.server, self._connect_timeout, self._timeout, self._tls)
+
+    def _transact(self, smtp: smtplib.SMTP, envelope_from: str, to: Mailbox, message: bytes) -> Outcome:
+        options = " SMTPUTF8 BODY=8BITMIME" if _needs_smtputf8(envelope_from, to) else ""
+        options += f" SIZE={len(message)}" if smtp.has_extn("size") else ""
+        for phase, command, argument, wanted in (
+            (Phase.mail, "MAIL", f"FROM:<{envelope_from}>{options}", 2),
+            (Phase.rcpt, "RCPT", f"TO:<{to.address}>", 2),
+            (Phase.data, "DATA", "", 3),
+        ):
+            self._phase = phase
+            code, words = smtp.docmd(command, argument)
+            if code // 100 != wanted:
+                return answered(phase, code, words)
+        self._write(smtp, message)
+        code, words = self._hand_over(smtp)
+        return answered(self._phase, code, words)
+
+    def _write(self, smtp: smtplib.SMTP, message: bytes) -> None:
+        # RFC 5321 4.5.2: a line's first dot is doubled. The last line end is left for the end of the message.
+        stuffed = (b"\r\n" + message).replace(b"\r\n.", b"\r\n..")[2:].removesuffix(b"\r\n")
+        self._phase = Phase.body
+        for start in range(0, len(stuffed), CHUNK):  # the time-out is per call: a slow line may take its time
+            smtp.send(stuffed[start : start + CHUNK])
+
+    def _hand_over(self, smtp: smtplib.SMTP) -> tuple[int, bytes]:
+        sock = open_socket(smtp)
+        sock.settimeout(self._reply_timeout)
+        self._phase = Phase.handed_over  # before the attempt: a write that fails may have arrived
+        smtp.send(b"\r\n.\r\n")
+        code, words = smtp.getreply()
+        sock.settimeout(self._timeout)
+        return code, words
+
+    def _sentence(self, error: OSError) -> str:
+        where = f"{self.server.host}:{self.server.port}"
+        if self._phase is Phase.handed_over:
+            return "The message was handed over, but no answer of the mail server was heard."
+        if self._phase is not Phase.connect:
+            return f"The connection to {where} was lost before the message was handed over."
+        if isinstance(error, smtplib.SMTPResponseException):
+            words = error.smtp_error
+            return f"{error.smtp_code} {words.decode('utf-8', 'replace') if isinstance(words, bytes) else words}"
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return f"The certificate of {where} cannot be trusted: {error.verify_message}."
+        return f"Could not connect to {where}: {error.strerror or error}."
+
+    def _tidy(self, outcome: Outcome) -> None:
+        if outcome.kind in (Kind.trouble, Kind.unknown):
+            self._drop()
+        elif outcome.kind is not Kind.sent and self._phase in (Phase.rcpt, Phase.data):
+            self._reset()
+
+    def _reset(self) -> None:
+        # A refused recipient leaves a transaction open; after a refused body there is none (RFC 5321 4.1.1.4).
+        try:
+            code, _ = self._smtp.rset() if self._smtp else (0, b"")
+        except OSError:
+            code = 0
+        if code != 250:
+            self._drop()
+
+    def _drop(self) -> None:
+        smtp, self._smtp = self._smtp, None
+        if smtp is not None:
+            smtp.close()
+
+    def close(self) -> None:
+        """Say QUIT, if there is anybody to say it to. Never raises."""
+        if self._smtp is not None:
+            with suppress(OSError):
+                open_socket(self._smtp).settimeout(2)
+                self._smtp.quit()
+        self._drop()
+
+
+def _refuse_smuggling(envelope_from: str, to: Mailbox, message: bytes) -> None:
+    if any(CONTROLS.search(address) or set(address) & set("<> ") for address in (envelope_from, to.address)):
+        raise ValueError("an address with a character that no address has")
+    # A bare CR or LF is what servers disagree about, and so what a second message could hide behind.
+    if not message.count(b"\r\n") == message.count(b"\r") == message.count(b"\n"):
+        raise ValueError("a message with a line end that is not CRLF")
+
+
+def _needs_smtputf8(envelope_from: str, to: Mailbox) -> bool:
+    return to.needs_smtputf8 or not envelope_from.isascii()
+
+
+def _unsuited(smtp: smtplib.SMTP, envelope_from: str, to: Mailbox) -> Outcome | None:
+    if not _needs_smtputf8(envelope_from, to) or smtp.has_extn("smtputf8"):
+        return None
+    if not envelope_from.isascii():
+        return Outcome(Kind.trouble, "The mail server cannot send from an address with letters beyond a-z.")
+    return Outcome(Kind.failed, "The mail server cannot send to an address with letters beyond a-z before the @.")
