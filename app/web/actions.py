@@ -1,0 +1,123 @@
+"""What people and programs do to tasks: the pages and the JSON calls do it through here, and so in one way.
+
+Each action is one transaction; only after its commit, and without anyone waiting for it, Redis is told. Where Redis
+is away, the timekeeper and the reconciler find the row.
+"""
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime
+from functools import partial
+
+from redis import RedisError
+from sqlalchemy.exc import IntegrityError
+
+from app import log
+from app.db import AsyncDatabase
+from app.mail.templates import Templates
+from app.ring import Ringing, Rings
+from app.tasks import lifecycle, queries
+from app.tasks.model import Task
+from app.tasks.submit import Refused, Request, check, new_deliveries, new_task
+
+logger = log.get("web")
+
+
+class KeyReused(Exception):  # noqa: N818 (it is no fault of the program's)
+    """The idempotency key came before, with another request."""
+
+
+class Actions:
+    """`domain` is the right-hand side of new Message-IDs."""
+
+    def __init__(self, database: AsyncDatabase, rings: Rings, templates: Templates, domain: str) -> None:
+        self.database = database
+        self.rings = rings
+        self.templates = templates
+        self.domain = domain
+        self._telling: set[asyncio.Task[None]] = set()
+
+    async def submit(self, request: Request) -> Task:
+        """Store the task, then ring. The same key with the same request gives the task stored the first time.
+
+        Raises Refused where something is wrong with the request, KeyReused where its key belongs to another one.
+        """
+        if request.key and (known := await self._known(request)):
+            return known
+        mistakes = await asyncio.to_thread(check, request, self.templates)
+        if mistakes:
+            raise Refused(mistakes)
+        try:
+            task = await self._store(request)
+        except IntegrityError:
+            known = await self._known(request)  # somebody with the same key was faster
+            if known is None:
+                raise
+            return known
+        ringing = (task.id, task.attempt, task.queue)
+        if task.status == "queued":
+            self._tell(partial(self.rings.ring, [ringing]))
+        else:
+            self._tell(partial(self.rings.ring_at, ringing, task.due_at))
+        return task
+
+    async def _known(self, request: Request) -> Task | None:
+        if request.key is None:
+            return None
+        async with self.database.reading() as db:
+            known: Task | None = await db.scalar(queries.task_by_key(request.key))
+        if known is not None and known.request_hash != request.digest:
+            raise KeyReused
+        return known
+
+    async def _store(self, request: Request) -> Task:
+        async with self.database.writing() as db:
+            task_id = (await db.execute(new_task(request))).scalar_one()
+            await db.execute(*new_deliveries(request, task_id, self.domain))
+            task: Task = (await db.execute(queries.task(task_id))).scalar_one()
+        return task
+
+    async def cancel(self, task_id: int, by: str) -> bool:
+        """Whether the task was still waiting, and now never goes out."""
+        async with self.database.writing() as db:
+            moved = (await db.execute(lifecycle.cancel(task_id, by))).first()
+        if moved:
+            self._tell(partial(self.rings.take_back, tuple(moved)))
+        return moved is not None
+
+    async def reschedule(self, task_id: int, due_at: datetime, zone: str | None, by: str) -> bool:
+        """Whether the task was still waiting, and now waits for `due_at`."""
+        async with self.database.writing() as db:
+            moved = (await db.execute(lifecycle.reschedule(task_id, due_at, zone, by))).first()
+        if moved:
+            self._tell(partial(self._move_ring, tuple(moved), due_at))
+        return moved is not None
+
+    def _move_ring(self, ringing: Ringing, due_at: datetime) -> None:
+        self.rings.take_back(ringing)
+        self.rings.ring_at(ringing, due_at)
+
+    async def retry(self, task_id: int, by: str) -> bool:
+        """Whether the task had failed deliveries, and now tries them again."""
+        async with self.database.writing() as db:
+            moved = (await db.execute(lifecycle.retry(task_id, by))).first()
+            if moved:
+                await db.execute(lifecycle.requeue_failed(task_id))
+        if moved:
+            self._tell(partial(self.rings.ring, [tuple(moved)]))
+        return moved is not None
+
+    def _tell(self, message: Callable[[], None]) -> None:
+        telling = asyncio.create_task(self._try(message))
+        self._telling.add(telling)  # the event loop itself holds tasks but weakly
+        telling.add_done_callback(self._telling.discard)
+
+    async def _try(self, message: Callable[[], None]) -> None:
+        try:
+            await asyncio.to_thread(message)
+        except (RedisError, OSError) as error:
+            logger.warning("Redis was not told; the timekeeper will see the row", error=str(error))
+
+    async def close(self) -> None:
+        """Wait for what is being told."""
+        await asyncio.gather(*self._telling)

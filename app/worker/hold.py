@@ -1,0 +1,80 @@
+"""A claimed task in a worker's hands: its lease, renewed while the work goes on, and writes that do not give up."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from sqlalchemy import Row
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
+
+from app import log
+from app.db import Database
+from app.mail.outcome import Outcome
+from app.mail.templates import Template
+from app.tasks.lifecycle import LEASE, keep
+
+logger = log.get("worker")
+T = TypeVar("T")
+
+RENEW = 2.0
+"""Seconds between renewals of the lease."""
+
+
+@dataclass
+class Hold:
+    """`lost` is set when the lease could not be renewed in time: from then on nothing more is handed over."""
+
+    task: Row[Any]
+    token: str
+    template: Template
+    lost: threading.Event = field(default_factory=threading.Event)
+    trouble: Outcome | None = None
+
+
+@contextmanager
+def renewing(database: Database, held: Hold) -> Iterator[None]:
+    """Renew the lease from a thread of its own for as long as the block lasts."""
+    done = threading.Event()
+    renewal = threading.Thread(target=_renew, args=(database, held, done), daemon=True)
+    renewal.start()
+    try:
+        yield
+    finally:
+        done.set()
+        renewal.join()
+
+
+def _renew(database: Database, held: Hold, done: threading.Event) -> None:
+    expires = time.monotonic() + LEASE
+    while not done.wait(RENEW):
+        began = time.monotonic()
+        try:
+            with database.writing() as db:
+                kept = db.scalar(keep(held.task.id, held.token))
+            expires = began + LEASE if kept else 0.0
+        except OperationalError as error:
+            logger.warning("could not renew the lease", error=str(error.orig))
+        if time.monotonic() > expires:
+            held.lost.set()
+            return
+
+
+def persist(database: Database, write: Callable[[Session], T], tries: int = 6) -> T:
+    """Do `write` in a transaction, again and again while the database is locked or away.
+
+    What was sent must not go unrecorded because the database was busy for a moment.
+    """
+    for attempt in range(tries):
+        try:
+            with database.writing() as db:
+                return write(db)
+        except OperationalError as error:
+            if attempt == tries - 1:
+                raise
+            logger.warning("the database did not take it; once more", error=str(error.orig))
+            time.sleep(0.1 * 2**attempt)
+    raise AssertionError("unreachable")

@@ -1,0 +1,196 @@
+"""What a ring makes a worker do: claim the task, hand its messages over in small batches, record, settle."""
+
+import secrets
+import socket
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from os import getpid
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Row
+from sqlalchemy.orm import Session
+
+from app import log
+from app.config import TEMPLATES, Settings
+from app.db import Database
+from app.mail import N_, Mistake
+from app.mail.addresses import Mailbox, parse
+from app.mail.message import compose
+from app.mail.outcome import Kind, Outcome
+from app.mail.templates import Templates
+from app.mail.transport import Connection, parse_url
+from app.tasks import lifecycle
+from app.tasks.model import DeliveryStatus
+from app.tasks.retries import LAST_ATTEMPT, wait_for_delivery, wait_for_sender
+from app.worker.hold import Hold, persist, renewing
+
+logger = log.get("worker")
+
+TROUBLE = N_("The mail could not be handed over for now. It is tried again.")
+STUMBLED = N_("Something went wrong in the worker. It is tried again.")
+
+
+@dataclass(frozen=True)
+class Handed:
+    """A delivery that was marked, and what became of it; no outcome: it was not handed over after all."""
+
+    delivery: Row[Any]
+    outcome: Outcome | None
+
+
+class Sender:
+    """Sends from one process, over one warm connection. `stopping` is set once it is to take up nothing new."""
+
+    def __init__(
+        self, database: Database, templates: Templates, connection: Connection, sender: Mailbox, zone: ZoneInfo
+    ) -> None:
+        self.database = database
+        self.templates = templates
+        self.connection = connection
+        self.sender = sender
+        self.zone = zone
+        self.name = f"worker {socket.gethostname()}:{getpid()}"
+        self.stopping = threading.Event()
+        self.held: Hold | None = None
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> "Sender":
+        return cls(
+            Database(settings.database_url),
+            Templates(TEMPLATES),
+            Connection(parse_url(settings.smtp_url)),
+            parse(settings.mail_from),
+            ZoneInfo(settings.timezone),
+        )
+
+    def work(self, task_id: int, attempt: int) -> str:
+        """Do what the ring asks for, as far as the row agrees. Returns what came of it, for RQ's record only."""
+        token = secrets.token_hex(8)
+        claimed = self._claim(task_id, attempt, token)
+        if claimed is None:
+            return "nothing to do"
+        with log.task_context(task=task_id, attempt=claimed.attempt):
+            try:
+                template = self.templates.get(claimed.template)
+            except Mistake as mistake:
+                wait = wait_for_sender(claimed.attempt + 2)
+                return self._give_back(task_id, token, TROUBLE, wait, str(mistake))
+            self.held = Hold(claimed, token, template)
+            with renewing(self.database, self.held):
+                return self._deliver(self.held)
+
+    def _claim(self, task_id: int, attempt: int, token: str) -> Row[Any] | None:
+        def claim(db: Session) -> Row[Any] | None:
+            # Where no timekeeper was faster, a ring that came from RQ's own scheduler does the promoter's part.
+            db.execute(lifecycle.promote(task_id=task_id))
+            return db.execute(lifecycle.claim(task_id, attempt, token, self.name)).first()
+
+        return persist(self.database, claim)
+
+    def _deliver(self, held: Hold) -> str:
+        handed: list[Handed] = []
+        while batch := self._turn(held, handed):
+            handed = [*self._hand_over(held, batch)]
+        if held.lost.is_set():
+            logger.warning("lost the lease; somebody else goes on")
+            return "lost"
+        return self._finish(held)
+
+    def _turn(self, held: Hold, handed: Sequence[Handed]) -> Sequence[Row[Any]]:
+        """Record what was handed over and mark what is next, in one transaction; nothing is next: empty."""
+
+        def turn(db: Session) -> Sequence[Row[Any]]:
+            if db.scalar(lifecycle.keep(held.task.id, held.token, **_tallies(handed))) is None:
+                held.lost.set()
+                return []
+            if answered := [_record(h.delivery, h.outcome) for h in handed if h.outcome]:
+                db.connection().execute(lifecycle.record(held.token), answered)
+            if untouched := [h.delivery.id for h in handed if not h.outcome]:
+                db.execute(lifecycle.put_back(held.task.id, held.token, untouched))
+            if held.trouble or self.stopping.is_set():
+                return []
+            marked = db.execute(lifecycle.mark(held.task.id, held.token)).all()
+            return sorted(marked, key=lambda delivery: delivery.id)
+
+        return persist(self.database, turn)
+
+    def _hand_over(self, held: Hold, batch: Sequence[Row[Any]]) -> Iterator[Handed]:
+        for delivery in batch:
+            if held.trouble or held.lost.is_set() or self.stopping.is_set():
+                yield Handed(delivery, None)
+                continue
+            outcome = self._send(held, delivery)
+            if outcome.kind is Kind.trouble:
+                held.trouble = outcome
+                yield Handed(delivery, None)
+            else:
+                yield Handed(delivery, outcome)
+
+    def _send(self, held: Hold, delivery: Row[Any]) -> Outcome:
+        to = Mailbox(delivery.address, delivery.name)
+        try:
+            content = held.template.render({**held.task.variables, **delivery.variables}, subject=held.task.subject)
+            message = compose(content, self.sender, to, delivery.message_id, datetime.now(self.zone))
+        except Mistake as mistake:
+            return Outcome(Kind.failed, str(mistake))
+        return self.connection.send(self.sender.address, to, message)
+
+    def _finish(self, held: Hold) -> str:
+        if held.trouble is None:
+            return self.settle(N_("Its worker was stopped.") if self.stopping.is_set() else None)
+        wait = max(wait_for_sender(held.task.attempt), held.trouble.wait or 0)
+        logger.warning("the mail server is in trouble", reply=held.trouble.reply, wait=wait)
+        return self._give_back(held.task.id, held.token, TROUBLE, wait, held.trouble.reply)
+
+    def _give_back(self, task_id: int, token: str, why: str, wait: float, error: str) -> str:
+        self.held = None
+        persist(self.database, lambda db: db.execute(lifecycle.give_back(task_id, token, why, wait, error)))
+        return "given back"
+
+    def settle(self, why: str | None = None) -> str:
+        """Settle the task in hand; where that has happened already, nothing moves."""
+        held, self.held = self.held, None
+        if held is None:
+            return "settled"
+        move = lifecycle.settle(held.task.id, held.token, *([why] if why else []))
+        settled = persist(self.database, lambda db: db.execute(move).first())
+        status = str(settled.status) if settled else "lost"
+        logger.info(status, task=held.task.id)
+        return status
+
+    def stumble(self, error: BaseException) -> None:
+        """After an error nobody foresaw: what was in hand may have arrived, the rest is tried again."""
+        held, self.held = self.held, None
+        if held is None:
+            return
+        said = f"{type(error).__name__}: {error}"
+
+        def stumble(db: Session) -> None:
+            db.execute(lifecycle.lose(held.task.id, held.token))
+            db.execute(
+                lifecycle.give_back(held.task.id, held.token, STUMBLED, wait_for_sender(held.task.attempt + 2), said)
+            )
+
+        persist(self.database, stumble)
+
+    def close(self) -> None:
+        self.connection.close()
+        self.database.close()
+
+
+def _tallies(handed: Sequence[Handed]) -> dict[str, int]:
+    kinds = [h.outcome.kind for h in handed if h.outcome]
+    return {"sent": kinds.count(Kind.sent), "failed": kinds.count(Kind.failed), "unknown": kinds.count(Kind.unknown)}
+
+
+def _record(delivery: Row[Any], outcome: Outcome) -> dict[str, Any]:
+    status = DeliveryStatus(outcome.kind) if outcome.kind is not Kind.later else DeliveryStatus.QUEUED
+    wait = None
+    if status is DeliveryStatus.QUEUED:
+        wait = wait_for_delivery(delivery.attempt, outcome.wait)
+        if delivery.attempt >= LAST_ATTEMPT:
+            status, wait = DeliveryStatus.FAILED, None
+    return {"of": delivery.id, "to": status.value, "said": outcome.reply, "wait": wait}

@@ -1,0 +1,56 @@
+"""One sending process: an RQ worker in the main thread, a timekeeper beside it."""
+
+import threading
+
+from redis import RedisError
+
+from app import log
+from app.config import Settings
+from app.db import Database
+from app.ring import Rings, connect
+from app.worker import run
+from app.worker.rq import PatientQueue, SendingWorker
+from app.worker.sender import Sender
+from app.worker.timekeeper import Timekeeper
+
+logger = log.get("worker")
+
+AGAIN = 1.0
+"""Seconds before Redis is tried again."""
+
+
+def serve(settings: Settings) -> int:
+    """Send until SIGTERM or SIGINT; returns the exit code. While Redis is away it waits, and the time is kept."""
+    sender = Sender.from_settings(settings)
+    run.use(sender)
+    timekeeper = Timekeeper(Database(settings.database_url), Rings(connect(settings.redis_url)), sender.name)
+    stopping = _Stopping(sender)
+    timekeeper.start()
+    while not stopping.is_set():
+        _work(settings.redis_url, timekeeper, stopping)
+    timekeeper.stop()
+    sender.close()
+    return 0
+
+
+class _Stopping(threading.Event):
+    """Set by a signal; tells the sender as well."""
+
+    def __init__(self, sender: Sender) -> None:
+        super().__init__()
+        self.sender = sender
+
+    def set(self) -> None:
+        PatientQueue.stopping = True
+        self.sender.stopping.set()
+        super().set()
+
+
+def _work(redis_url: str, timekeeper: Timekeeper, stopping: _Stopping) -> None:
+    """One life of an RQ worker: until it is to stop, or Redis goes away."""
+    try:
+        worker = SendingWorker(connect(redis_url), at_start=timekeeper.reconcile, at_stop=stopping.set)
+        worker.work(logging_level="WARNING")
+    except (RedisError, OSError) as error:
+        logger.warning("Redis is away; waiting for it", error=str(error))
+    stopping.wait(AGAIN)

@@ -1,0 +1,147 @@
+"""Rings for what is due, at its instant and never before, and puts right what nobody is working on any more.
+
+Every worker has one, in a thread of its own; the one that holds the office (a lease in the database) does the work.
+"""
+
+import threading
+import time
+from dataclasses import dataclass
+
+from redis import RedisError
+from sqlalchemy import insert
+from sqlalchemy.exc import SQLAlchemyError
+
+from app import log
+from app.db import Database
+from app.ring import Ringing, Rings, job_id
+from app.tasks import lifecycle, reconcile
+from app.tasks.model import Worker
+
+logger = log.get("timekeeper")
+
+LOOK = 0.2
+"""Seconds between looks at what is due next: a task stored for sooner than that may be late by as much."""
+
+CHORES = 1.0
+"""Seconds between repairs, and between signs of life."""
+
+
+@dataclass
+class Repairs:
+    """What was put right: tasks taken from lost workers, and rings that had been lost."""
+
+    released: int = 0
+    rung: int = 0
+
+
+class Timekeeper(threading.Thread):
+    """`name` is the worker's, under which it signs. `stop` ends it and leaves the office to the next."""
+
+    def __init__(self, database: Database, rings: Rings, name: str) -> None:
+        super().__init__(name=name, daemon=True)
+        self.database = database
+        self.rings = rings
+        self.stopping = threading.Event()
+        self._in_office = False
+        self._chores_at = 0.0
+
+    def run(self) -> None:
+        while not self.stopping.is_set():
+            try:
+                wait = self._beat()
+            except (SQLAlchemyError, RedisError, OSError) as error:
+                logger.warning("cannot keep the time for now", error=str(error).partition("\n")[0])
+                wait = CHORES
+            self.stopping.wait(wait)
+
+    def _beat(self) -> float:
+        """Do what is to be done now. Returns seconds until there may be something again."""
+        if time.monotonic() >= self._chores_at:
+            self._chores_at = time.monotonic() + CHORES
+            self._in_office = self._sign()
+            if self._in_office:
+                self.reconcile()
+        return self._promote() if self._in_office else CHORES
+
+    def _sign(self) -> bool:
+        """Show that this worker lives. Returns whether it holds the office."""
+        with self.database.writing() as db:
+            if db.scalar(reconcile.sign_of_life(self.name)) is None:
+                db.execute(reconcile.forget_workers())
+                db.execute(insert(Worker).values(name=self.name))
+            return db.scalar(reconcile.hold_office(self.name)) is not None
+
+    def _promote(self) -> float:
+        with self.database.reading() as db:
+            due, now = db.execute(reconcile.next_due()).one()
+        if due is None:
+            return LOOK
+        wait = (due - now).total_seconds()
+        if wait > 0:
+            return min(wait, LOOK)
+        self._ring(self._due())
+        return 0
+
+    def _due(self) -> list[Ringing]:
+        with self.database.writing() as db:
+            return [tuple(row) for row in db.execute(lifecycle.promote())]
+
+    def _ring(self, ringings: list[Ringing]) -> None:
+        try:
+            self.rings.ring(ringings)
+        except (RedisError, OSError) as error:
+            logger.warning("Redis is away; the rings will follow", rings=len(ringings), error=str(error))
+
+    def reconcile(self) -> Repairs:
+        """Put right what nobody is working on: expired leases, and rings that are nowhere to be found."""
+        repairs = Repairs(released=self._release_expired())
+        try:
+            repairs.rung = self._ring_unheard()
+        except (RedisError, OSError) as error:
+            logger.warning("Redis is away; lost rings cannot be told from others", error=str(error))
+        if repairs.released or repairs.rung:
+            logger.info("repaired", released=repairs.released, rung=repairs.rung)
+        return repairs
+
+    def _release_expired(self) -> int:
+        with self.database.reading() as db:
+            expired = db.execute(reconcile.expired()).all()
+        released: list[Ringing] = []
+        for task_id, token in expired:
+            with self.database.writing() as db:
+                if row := db.execute(lifecycle.release(task_id, token)).first():
+                    db.execute(lifecycle.lose(task_id, token))
+                    released.append(tuple(row))
+        self._ring(released)
+        return len(released)
+
+    def _ring_unheard(self) -> int:
+        with self.database.reading() as db:
+            suspects = db.execute(reconcile.unheard(after=0)).all()
+        if not suspects:
+            return 0
+        rung, after = 0, 0
+        present = self.rings.present()
+        while suspects:
+            lost = [row.id for row in suspects if job_id((row.id, row.attempt, row.queue)) not in present]
+            if lost:
+                with self.database.writing() as db:
+                    again: list[Ringing] = [tuple(row) for row in db.execute(lifecycle.ring_again(lost))]
+                self.rings.ring(again)
+                rung += len(again)
+            after = suspects[-1].id
+            with self.database.reading() as db:
+                suspects = db.execute(reconcile.unheard(after=after)).all()
+        return rung
+
+    def stop(self) -> None:
+        """End the thread, and tell the others that this worker is gone."""
+        self.stopping.set()
+        if self.is_alive():
+            self.join(timeout=5)
+        try:
+            with self.database.writing() as db:
+                db.execute(reconcile.leave_office(self.name))
+                db.execute(reconcile.leave_work(self.name))
+        except SQLAlchemyError as error:
+            logger.warning("could not sign off", error=str(error).partition("\n")[0])
