@@ -1,6 +1,7 @@
 """Log lines: JSON for machines, coloured for people, the task's id on every line that has one."""
 
 import logging
+import os
 import sys
 
 import structlog
@@ -18,7 +19,7 @@ def setup(level: str) -> None:
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    terminal = sys.stdout.isatty()
+    terminal = sys.stdout.isatty() or "FORCE_COLOR" in os.environ  # `up` passes its own terminal on
     renderer: Processor = structlog.dev.ConsoleRenderer() if terminal else structlog.processors.JSONRenderer()
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(

@@ -17,7 +17,20 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, ScalarSelect, Update, bindparam, case, exists, func, null, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    ScalarSelect,
+    Select,
+    Update,
+    bindparam,
+    case,
+    exists,
+    func,
+    null,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from app.db import now
@@ -43,6 +56,13 @@ def _delivery(*where: ColumnElement[bool]) -> Update:
     return update(Delivery).where(*where).execution_options(synchronize_session=False)
 
 
+def _among(chosen: Select[int], column: Any = Task.id) -> ColumnElement[bool]:
+    # As a plain IN, Postgres may run the choice again for every row, and so exceed its limit.
+    once = chosen.cte("chosen").prefix_with("MATERIALIZED")
+    among: ColumnElement[bool] = column.in_(select(once.c.id))
+    return among
+
+
 # The promoter, and whoever rings
 
 
@@ -53,8 +73,8 @@ def promote(limit: int = 1000, task_id: int | None = None) -> Move:
     and queue of each, to be rung for after the commit.
     """
     due = [Task.status.in_(WAITING), Task.rung_at.is_(None), Task.due_at <= now()]
-    chosen = select(Task.id).where(*due).order_by(Task.due_at).limit(limit).with_for_update(skip_locked=True)
-    which = Task.id.in_(chosen.scalar_subquery()) if task_id is None else Task.id == task_id
+    first = select(Task.id).where(*due).order_by(Task.due_at).limit(limit).with_for_update(skip_locked=True)
+    which = _among(first) if task_id is None else Task.id == task_id
     return (
         _task(which, *due)
         .values(status=TaskStatus.QUEUED, rung_at=now(), who="timekeeper", why=N_("It is due."))
@@ -131,7 +151,7 @@ def mark(task_id: int, token: str, limit: int = BATCH) -> Move:
     )
     return (
         _delivery(
-            Delivery.id.in_(ready.scalar_subquery()),
+            _among(ready, Delivery.id),
             Delivery.status == DeliveryStatus.QUEUED,
             exists().where(*_held(task_id, token)),
         )

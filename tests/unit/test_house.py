@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[2]
 APP = ROOT / "app"
 
 INSIDE = {
-    "config": set(),
+    "config": {"config"},
     "log": set(),
     "db": set(),
     "ring": set(),

@@ -1,0 +1,121 @@
+"""What a setting may look like: each check returns the value, or raises ValueError with the rest of a sentence."""
+
+import re
+from collections.abc import Callable, Mapping
+from ipaddress import ip_address
+from urllib.parse import SplitResult, urlsplit
+from zoneinfo import available_timezones
+
+
+def _split(url: str, what: str) -> SplitResult:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        raise ValueError(f"should look like {what}") from None
+    return parts
+
+
+def database_url(raw: str) -> str:
+    what = "sqlite:////path/to/file.db or postgresql://user:password@host/name"
+    parts = _split(raw, what)
+    if parts.scheme == "sqlite":
+        if not parts.path.strip("/"):
+            raise ValueError("should name a file: " + what)
+        return raw
+    if parts.scheme not in ("postgres", "postgresql", "postgresql+psycopg") or not (parts.hostname or parts.query):
+        raise ValueError("should look like " + what)
+    return "postgresql+psycopg://" + raw.split("://", 1)[1]
+
+
+def redis_url(raw: str) -> str:
+    what = "redis://host:6379/0, rediss://host:6380/0 or unix:///path/to/socket"
+    parts = _split(raw, what)
+    if parts.scheme not in ("redis", "rediss", "unix") or not (
+        parts.hostname or (parts.scheme == "unix" and parts.path)
+    ):
+        raise ValueError("should look like " + what)
+    return raw
+
+
+def smtp_url(raw: str) -> str:
+    what = "smtps://user:password@host:465 or smtp+starttls://user:password@host:587"
+    parts = _split(raw, what)
+    if parts.scheme not in ("smtps", "smtp+starttls", "smtp") or not parts.hostname:
+        raise ValueError("should look like " + what)
+    if parts.scheme == "smtp" and not _is_loopback(parts.hostname):
+        raise ValueError(f"may be plain smtp:// only to this machine (127.0.0.1); elsewhere it should look like {what}")
+    return raw
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def mail_from(raw: str) -> str:
+    named = re.search(r"<([^<>]*)>\s*$", raw)
+    try:
+        address(named.group(1) if named else raw)
+    except ValueError:
+        raise ValueError("should look like Your Name <you@your-domain.example>") from None
+    return raw
+
+
+def address(raw: str) -> str:
+    if not re.fullmatch(r"[^@\s<>]+@[^@\s<>]+\.[^@\s<>]+", raw):
+        raise ValueError("should be one mail address, like you@your-domain.example")
+    return raw
+
+
+def password(raw: str) -> str:
+    if len(raw) < 10:
+        raise ValueError("should have 10 or more characters")
+    return raw
+
+
+def secret_key(raw: str) -> str:
+    if len(raw) < 16:
+        raise ValueError("should have 16 or more random characters")
+    return raw
+
+
+def public_url(raw: str) -> str:
+    parts = _split(raw, "https://mail.your-domain.example")
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.path.strip("/") or parts.query:
+        raise ValueError("should look like https://mail.your-domain.example, without a path")
+    return raw.rstrip("/")
+
+
+def host(raw: str) -> str:
+    if not re.fullmatch(r"[0-9A-Za-z.:_-]+", raw):
+        raise ValueError("should be an address to listen on, like 127.0.0.1 or 0.0.0.0")
+    return raw
+
+
+def whole_number(least: int, most: int) -> Callable[[str], int]:
+    def check(raw: str) -> int:
+        if not re.fullmatch(r"[0-9]{1,9}", raw) or not least <= int(raw) <= most:
+            raise ValueError(f"should be a whole number from {least} to {most}, not {raw!r}")
+        return int(raw)
+
+    return check
+
+
+def timezone(raw: str) -> str:
+    if raw not in available_timezones():
+        raise ValueError(f"should be an IANA time zone, like Asia/Seoul or Europe/London, not {raw!r}")
+    return raw
+
+
+def machine_timezone(env: Mapping[str, str]) -> str:
+    zone = env.get("TZ", "").strip().lstrip(":")
+    return zone if zone in available_timezones() else "UTC"
+
+
+def log_level(raw: str) -> str:
+    if raw.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
+        raise ValueError(f"should be DEBUG, INFO, WARNING or ERROR, not {raw!r}")
+    return raw.upper()

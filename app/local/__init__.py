@@ -1,0 +1,1 @@
+"""What `up` adds on one machine: the embedded server, the built-in mailbox, and the supervisor of web and worker."""
