@@ -26,6 +26,7 @@ from sqlalchemy import (
     case,
     exists,
     func,
+    literal,
     null,
     or_,
     select,
@@ -196,7 +197,7 @@ def _count(*statuses: DeliveryStatus) -> ScalarSelect[int]:
     )
 
 
-def settle(task_id: int, token: str, why: str = N_("The server asked to try again later.")) -> Move:
+def settle(task_id: int, token: str, why: str | None = None) -> Move:
     """started → finished, failed, or back to queued, by what its deliveries add up to. Returns status and due_at.
 
     `why` is said where something is left, which is then due again at the earliest of its waits.
@@ -223,7 +224,7 @@ def settle(task_id: int, token: str, why: str = N_("The server asked to try agai
             ended_at=case((left > 0, null()), else_=now()),
             due_at=case((left > 0, func.coalesce(earliest, now())), else_=Task.due_at),
             rung_at=case((left > 0, null()), else_=Task.rung_at),
-            why=case((left > 0, why), else_=null()),
+            why=case((left > 0, literal(why)), else_=null()),
             error=said,
             token=None,
             lease_until=None,

@@ -14,7 +14,6 @@ from sqlalchemy.orm import Session
 from app import log
 from app.db import Database
 from app.mail.outcome import Outcome
-from app.mail.templates import Template
 from app.tasks.lifecycle import LEASE, keep
 
 logger = log.get("worker")
@@ -26,11 +25,14 @@ RENEW = 2.0
 
 @dataclass
 class Hold:
-    """`lost` is set when the lease could not be renewed in time: from then on nothing more is handed over."""
+    """`lost` is set when the lease could not be renewed in time: from then on nothing more is handed over.
+
+    `trouble` is what the mail server is in, if it is; `result` what came of the task, once that is known.
+    """
 
     task: Row[Any]
     token: str
-    template: Template
+    result: str = ""
     lost: threading.Event = field(default_factory=threading.Event)
     trouble: Outcome | None = None
 

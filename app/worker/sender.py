@@ -30,7 +30,13 @@ from app.worker.hold import Hold, persist, renewing
 logger = log.get("worker")
 
 TROUBLE = N_("The mail could not be handed over for now. It is tried again.")
+ASKED_TO_WAIT = N_("The server asked to try again later.")
+STOPPED = N_("Its worker was stopped.")
 STUMBLED = N_("Something went wrong in the worker. It is tried again.")
+
+
+Batch = Sequence[Row[Any]]
+"""Deliveries that are marked as being sent."""
 
 
 @dataclass(frozen=True)
@@ -68,56 +74,65 @@ class Sender:
 
     def work(self, task_id: int, attempt: int) -> str:
         """Do what the ring asks for, as far as the row agrees. Returns what came of it, for RQ's record only."""
-        token = secrets.token_hex(8)
-        claimed = self._claim(task_id, attempt, token)
-        if claimed is None:
+        held, batch = self._claim(task_id, attempt)
+        if held is None:
             return "nothing to do"
-        with log.task_context(task=task_id, attempt=claimed.attempt):
-            try:
-                template = self.templates.get(claimed.template)
-            except Mistake as mistake:
-                wait = wait_for_sender(claimed.attempt + 2)
-                return self._give_back(task_id, token, TROUBLE, wait, str(mistake))
-            self.held = Hold(claimed, token, template)
-            with renewing(self.database, self.held):
-                return self._deliver(self.held)
+        self.held = held
+        with log.task_context(task=task_id, attempt=held.task.attempt), renewing(self.database, held):
+            while batch:
+                batch = self._turn(held, [*self._hand_over(held, batch)])
+        self.held = None
+        logger.info(held.result, task=task_id)
+        return held.result
 
-    def _claim(self, task_id: int, attempt: int, token: str) -> Row[Any] | None:
-        def claim(db: Session) -> Row[Any] | None:
+    def _claim(self, task_id: int, attempt: int) -> tuple[Hold | None, Batch]:
+        """Claim the task and mark its first deliveries, in one transaction."""
+        token = secrets.token_hex(8)
+
+        def claim(db: Session) -> tuple[Hold | None, Batch]:
             # Where no timekeeper was faster, a ring that came from RQ's own scheduler does the promoter's part.
             db.execute(lifecycle.promote(task_id=task_id))
-            return db.execute(lifecycle.claim(task_id, attempt, token, self.name)).first()
+            claimed = db.execute(lifecycle.claim(task_id, attempt, token, self.name)).first()
+            if claimed is None:
+                return None, []
+            held = Hold(claimed, token)
+            return held, self._next(db, held)
 
         return persist(self.database, claim)
 
-    def _deliver(self, held: Hold) -> str:
-        handed: list[Handed] = []
-        while batch := self._turn(held, handed):
-            handed = [*self._hand_over(held, batch)]
-        if held.lost.is_set():
-            logger.warning("lost the lease; somebody else goes on")
-            return "lost"
-        return self._finish(held)
+    def _turn(self, held: Hold, handed: Sequence[Handed]) -> Batch:
+        """Record what was handed over and mark what is next, in one transaction."""
 
-    def _turn(self, held: Hold, handed: Sequence[Handed]) -> Sequence[Row[Any]]:
-        """Record what was handed over and mark what is next, in one transaction; nothing is next: empty."""
-
-        def turn(db: Session) -> Sequence[Row[Any]]:
+        def turn(db: Session) -> Batch:
             if db.scalar(lifecycle.keep(held.task.id, held.token, **_tallies(handed))) is None:
-                held.lost.set()
+                held.result = "lost"  # somebody else goes on
                 return []
             if answered := [_record(h.delivery, h.outcome) for h in handed if h.outcome]:
                 db.connection().execute(lifecycle.record(held.token), answered)
             if untouched := [h.delivery.id for h in handed if not h.outcome]:
                 db.execute(lifecycle.put_back(held.task.id, held.token, untouched))
-            if held.trouble or self.stopping.is_set():
-                return []
-            marked = db.execute(lifecycle.mark(held.task.id, held.token)).all()
-            return sorted(marked, key=lambda delivery: delivery.id)
+            return self._next(db, held)
 
         return persist(self.database, turn)
 
-    def _hand_over(self, held: Hold, batch: Sequence[Row[Any]]) -> Iterator[Handed]:
+    def _next(self, db: Session, held: Hold) -> Batch:
+        """Mark what is next; where nothing is, or nothing more is to be handed over, let go of the task."""
+        if held.trouble:
+            wait = max(wait_for_sender(held.task.attempt), held.trouble.wait or 0)
+            logger.warning("the mail server is in trouble", reply=held.trouble.reply, wait=wait)
+            db.execute(lifecycle.give_back(held.task.id, held.token, TROUBLE, wait, held.trouble.reply))
+            held.result = "given back"
+            return []
+        if not self.stopping.is_set():
+            marked = db.execute(lifecycle.mark(held.task.id, held.token)).all()
+            if marked:
+                return sorted(marked, key=lambda delivery: delivery.id)
+        why = STOPPED if self.stopping.is_set() else ASKED_TO_WAIT
+        settled = db.execute(lifecycle.settle(held.task.id, held.token, why)).first()
+        held.result = str(settled.status) if settled else "lost"
+        return []
+
+    def _hand_over(self, held: Hold, batch: Batch) -> Iterator[Handed]:
         for delivery in batch:
             if held.trouble or held.lost.is_set() or self.stopping.is_set():
                 yield Handed(delivery, None)
@@ -132,34 +147,18 @@ class Sender:
     def _send(self, held: Hold, delivery: Row[Any]) -> Outcome:
         to = Mailbox(delivery.address, delivery.name)
         try:
-            content = held.template.render({**held.task.variables, **delivery.variables}, subject=held.task.subject)
+            template = self.templates.get(held.task.template)
+            content = template.render({**held.task.variables, **delivery.variables}, subject=held.task.subject)
             message = compose(content, self.sender, to, delivery.message_id, datetime.now(self.zone))
         except Mistake as mistake:
             return Outcome(Kind.failed, str(mistake))
         return self.connection.send(self.sender.address, to, message)
 
-    def _finish(self, held: Hold) -> str:
-        if held.trouble is None:
-            return self.settle(N_("Its worker was stopped.") if self.stopping.is_set() else None)
-        wait = max(wait_for_sender(held.task.attempt), held.trouble.wait or 0)
-        logger.warning("the mail server is in trouble", reply=held.trouble.reply, wait=wait)
-        return self._give_back(held.task.id, held.token, TROUBLE, wait, held.trouble.reply)
-
-    def _give_back(self, task_id: int, token: str, why: str, wait: float, error: str) -> str:
-        self.held = None
-        persist(self.database, lambda db: db.execute(lifecycle.give_back(task_id, token, why, wait, error)))
-        return "given back"
-
-    def settle(self, why: str | None = None) -> str:
-        """Settle the task in hand; where that has happened already, nothing moves."""
+    def settle(self) -> None:
+        """Settle the task in hand, if one still is; where that has happened already, nothing moves."""
         held, self.held = self.held, None
-        if held is None:
-            return "settled"
-        move = lifecycle.settle(held.task.id, held.token, *([why] if why else []))
-        settled = persist(self.database, lambda db: db.execute(move).first())
-        status = str(settled.status) if settled else "lost"
-        logger.info(status, task=held.task.id)
-        return status
+        if held is not None:
+            persist(self.database, lambda db: db.execute(lifecycle.settle(held.task.id, held.token)))
 
     def stumble(self, error: BaseException) -> None:
         """After an error nobody foresaw: what was in hand may have arrived, the rest is tried again."""
