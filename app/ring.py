@@ -11,7 +11,6 @@ from typing import Any
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
-
 from rq import Callback, Queue
 from rq.job import Job
 from rq.serializers import JSONSerializer

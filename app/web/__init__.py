@@ -1,1 +1,138 @@
-"""The pages and the JSON calls."""
+"""The pages and the JSON calls: what they share, and the app that they make together."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import lru_cache
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, cast
+
+from quart import Quart, Response, current_app, redirect, request
+from quart.typing import ResponseReturnValue
+from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.routing import IntegerConverter, ValidationError
+
+from app.config import Settings
+from app.db import AsyncDatabase
+from app.mail.templates import Templates
+from app.ring import Rings, connect
+from app.web.actions import Actions
+
+ROOT = Path(__file__).parents[2]
+STATIC = ROOT / "static"
+LARGEST_PAGE = 2_000_000
+LARGEST_BODY = 16_000_000
+"""Bytes that one request may bring, to a page and in all."""
+
+LARGEST_ID = 2**63 - 1
+
+
+@dataclass(frozen=True)
+class Postdate:
+    """What every page and every call works with."""
+
+    settings: Settings
+    database: AsyncDatabase
+    rings: Rings
+    templates: Templates
+    actions: Actions
+
+
+def postdate() -> Postdate:
+    """That of the app which answers the current request."""
+    return cast(Postdate, current_app.config["POSTDATE"])
+
+
+def create_app(settings: Settings, *, rings: Rings | None = None) -> Quart:
+    """The web app. It connects nowhere before it serves; `rings` may bring a connection of its own."""
+    app = Quart("app.web", root_path=str(ROOT), template_folder="templates", static_folder="static")
+    app.config.update(
+        POSTDATE=_parts(settings, rings or Rings(connect(settings.redis_url))),
+        SECRET_KEY=settings.secret_key,
+        SESSION_COOKIE_NAME="postdate",
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Lax",
+        SESSION_COOKIE_SECURE=settings.public_url.startswith("https:"),
+        PERMANENT_SESSION_LIFETIME=timedelta(days=14),
+        SESSION_REFRESH_EACH_REQUEST=False,  # static files may be kept by anybody: no cookies on them
+        MAX_CONTENT_LENGTH=LARGEST_BODY,
+        MAX_FORM_MEMORY_SIZE=LARGEST_PAGE,
+        BODY_TIMEOUT=30,
+    )
+    app.url_map.converters["int"] = Id
+    app.after_serving(_close)
+    app.url_defaults(_with_hash)
+    app.after_request(_keep_static)
+    app.add_url_rule("/", "home", _home)
+    _install(app, settings)
+    return app
+
+
+def _parts(settings: Settings, rings: Rings) -> Postdate:
+    database, templates = AsyncDatabase(settings.database_url), Templates(ROOT / "templates")
+    domain = settings.mail_from.rstrip("> ").rpartition("@")[2]
+    return Postdate(settings, database, rings, templates, Actions(database, rings, templates, domain))
+
+
+def _install(app: Quart, settings: Settings) -> None:
+    # Imported here, because they import postdate() from above.
+    from app.web import api, compose, health, history, i18n, mailbox, openapi, problem, security, signin, task
+
+    app.add_template_global(lambda: app.blueprints, "blueprints")
+    i18n.install(app)
+    app.before_request(_refuse_large_pages)
+    security.install(app)
+    problem.install(app)
+    for part in (compose, history, task, signin, api, health):
+        app.register_blueprint(part.blueprint)
+    if settings.mail_stays_here:
+        app.register_blueprint(mailbox.blueprint)
+    openapi.install(app)
+
+
+async def _close() -> None:
+    parts = postdate()
+    await parts.actions.close()
+    parts.rings.redis.close()
+    await parts.database.close()
+
+
+async def _home() -> ResponseReturnValue:
+    return redirect("/compose", 303)
+
+
+async def _refuse_large_pages() -> None:
+    if request.method != "POST" or request.path.startswith("/api/"):
+        return
+    # The length that was announced saves the reading; what came without one is measured.
+    if (request.content_length or 0) > LARGEST_PAGE or len(await request.get_data()) > LARGEST_PAGE:
+        raise RequestEntityTooLarge
+
+
+class Id(IntegerConverter):
+    """`<int:…>` in a path, if a database can have such an id; anything larger is not found."""
+
+    regex = "[0-9]{1,19}"
+
+    def to_python(self, value: str) -> int:
+        if int(value) > LARGEST_ID:
+            raise ValidationError
+        return int(value)
+
+
+def _with_hash(endpoint: str, values: dict[str, Any]) -> None:
+    """Put `?v=` and the content's hash behind a static file's address, so that it may be kept for ever."""
+    if endpoint == "static" and (file := STATIC / values["filename"]).is_file():
+        values["v"] = _hash(file, file.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=256)
+def _hash(file: Path, _changed: int) -> str:
+    return sha256(file.read_bytes()).hexdigest()[:12]
+
+
+async def _keep_static(response: Response) -> Response:
+    if request.endpoint == "static" and response.status_code in (200, 304):
+        kept = "public, max-age=31536000, immutable" if "v" in request.args else "no-cache"
+        response.headers["Cache-Control"] = kept
+    return response

@@ -1,0 +1,184 @@
+"""Closed by default: who is asking, from which site, how often, and what browsers are told to refuse."""
+
+import re
+from datetime import UTC, datetime
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from quart import Quart, Response, g, redirect, request, session, url_for
+from quart.typing import ResponseReturnValue
+from quart_rate_limiter import RateLimiter
+from quart_rate_limiter.store import RateLimiterStoreABC
+from werkzeug.exceptions import Forbidden
+
+from app.mail import N_
+from app.web import postdate
+from app.web.accounts import User, token_name, with_session
+from app.web.problem import Problem, is_api
+
+OPEN = frozenset({"static", "signin.page", "signin.submit", "signin.link", "signin.use_link_now", "health.healthz",
+                  "health.readyz"})  # fmt: skip
+"""The endpoints that answer anybody. Every other one, and every address that is none, is closed."""
+
+EITHER = frozenset({"openapi", "health.metrics"})
+"""Those for people and programs alike: a session or a token will do."""
+
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+MOST_REMEMBERED = 10_000
+
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; frame-src 'self'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=(), payment=(), usb=()",
+    "Cache-Control": "no-store",
+}
+"""On every answer; a view may set its own instead."""
+
+
+def install(app: Quart) -> None:
+    """Put the guards before every request, in this order, and the headers on every answer."""
+    app.before_request(refuse_other_sites)
+    app.before_request(let_in)
+    RateLimiter(app, key_function=address, store=Remembered())
+    app.after_request(harden)
+
+
+# From which site
+
+
+async def refuse_other_sites() -> None:
+    """Refuse what another site's page makes a browser do here. Programs use no cookies, and so need no guard."""
+    if request.method in SAFE or is_api():
+        return
+    site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin", "")
+    ours = {_origin(postdate().settings.public_url), _origin(f"{request.scheme}://{request.host}")}
+    if site not in ("same-origin", "none") and (site is not None or _origin(origin) not in ours):
+        raise Forbidden(N_("This request came from another site and was not carried out. Please use Postdate’s page."))
+
+
+def _origin(url: str) -> tuple[str, str, int] | None:
+    """RFC 6454: scheme, host and port; None where it has none of ours (`null`, for instance)."""
+    try:
+        parts = urlsplit(url)
+        usual = {"http": 80, "https": 443}.get(parts.scheme)
+        return (parts.scheme, parts.hostname, parts.port or usual) if usual and parts.hostname else None
+    except ValueError:
+        return None
+
+
+# Who
+
+
+async def let_in() -> ResponseReturnValue | None:
+    """Find out who asks; turn away whoever may not."""
+    g.user = g.token = None
+    endpoint = request.endpoint or ""
+    if endpoint in OPEN:
+        return None
+    if is_api() or endpoint in EITHER:
+        g.token = await _token()
+    if not is_api() or endpoint in EITHER:
+        g.user = await with_session(postdate().database, session.get("user"), session.get("epoch"))
+    if g.token or g.user:
+        return None
+    if is_api() or endpoint in EITHER:
+        raise _no_token()
+    return redirect(url_for("signin.page", next=_address_bar()), 303)
+
+
+async def _token() -> str | None:
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        return None
+    return await token_name(postdate().database, token.strip())
+
+
+def _no_token() -> Problem:
+    """RFC 6750 3: a challenge, with an error only where a token came."""
+    came = "Authorization" in request.headers
+    challenge = 'Bearer error="invalid_token"' if came else "Bearer"
+    detail = "This token is not known here." if came else "Send your token: Authorization: Bearer TOKEN"
+    return Problem(401, detail, headers={"WWW-Authenticate": challenge})
+
+
+def _address_bar() -> str:
+    """Where to go on after signing in. What was posted is not posted again."""
+    return request.full_path.rstrip("?") if request.method in ("GET", "HEAD") else "/"
+
+
+def who() -> str:
+    """Who asks, in the words that events keep: an e-mail address, or `token NAME`."""
+    user: User | None = g.user
+    return user.email if user else f"token {g.token}"
+
+
+def begin_session(user: User) -> None:
+    """Sign in: a session of its own, with nothing in it from before but the language."""
+    language = session.get("lang")
+    session.clear()
+    session.permanent = True
+    session.update({"user": user.id, "epoch": user.epoch, **({"lang": language} if language else {})})
+
+
+def own_path(path: str | None) -> str:
+    """`path` if it leads to a page of ours, else `/`. Browsers read a backslash as a slash and skip control marks."""
+    return path if path and re.fullmatch(r"/(?![/\\])[^\\\x00-\x20\x7f]{0,2000}", path) else "/"
+
+
+# How often
+
+
+async def address() -> str:
+    """Where the request came from. A proxy is believed where it is a neighbour, and only what it wrote itself."""
+    direct = request.remote_addr or ""
+    forwarded = request.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip()
+    return forwarded if forwarded and _is_neighbour(direct) else direct
+
+
+def _is_neighbour(host: str) -> bool:
+    try:
+        return ip_address(host).is_private
+    except ValueError:
+        return True  # a unix socket, or a test
+
+
+async def program() -> str:
+    """The program that asks."""
+    return str(g.get("token"))
+
+
+class Remembered(RateLimiterStoreABC):
+    """When each may come again; it forgets those whose time has come, so that strangers can't fill the memory."""
+
+    def __init__(self) -> None:
+        self._times: dict[str, datetime] = {}
+
+    async def before_serving(self) -> None:
+        """Nothing to open."""
+
+    async def after_serving(self) -> None:
+        """Nothing to close."""
+
+    async def get(self, key: str, default: datetime) -> datetime:
+        return self._times.get(key, default)
+
+    async def set(self, key: str, tat: datetime) -> None:
+        if len(self._times) >= MOST_REMEMBERED:
+            now = datetime.now(UTC)
+            self._times = {known: time for known, time in self._times.items() if time > now}
+        self._times[key] = tat
+
+
+# What browsers are told
+
+
+async def harden(response: Response) -> Response:
+    """Put the headers on."""
+    for name, value in HEADERS.items():
+        response.headers.setdefault(name, value)
+    if postdate().settings.public_url.startswith("https:"):
+        response.headers["Strict-Transport-Security"] = "max-age=31536000"
+    return response

@@ -1,0 +1,60 @@
+"""What goes wrong looks like something: a page for people in their language, a problem for programs."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from quart import Quart
+from quart.typing import TestClientProtocol as Client
+
+from app.config import Settings
+from app.web import create_app
+
+OUR_PAGE = {"Sec-Fetch-Site": "same-origin"}
+
+
+@pytest.fixture
+def broken(settings: Settings, tmp_path: Path) -> Quart:
+    """An app whose database is not there."""
+    return create_app(replace(settings, database_url=f"sqlite:///{tmp_path}/no/such.db"))
+
+
+async def test_a_mistake_of_ours_is_a_problem_to_programs_that_tells_nothing_of_the_inside(broken: Quart) -> None:
+    async with broken.test_app():
+        answer = await broken.test_client().get("/api/tasks", headers={"Authorization": "Bearer pd_x"})
+    assert (answer.status_code, answer.content_type) == (500, "application/problem+json")
+    problem = await answer.get_json(force=True)
+    assert problem["title"] == "Internal Server Error"
+    assert "sqlite" not in str(problem).lower()
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+
+
+async def test_a_mistake_of_ours_is_a_page_to_people(broken: Quart) -> None:
+    async with broken.test_app():
+        client = broken.test_client()
+        async with client.session_transaction() as session:
+            session.update({"user": 1, "epoch": 1})
+        answer = await client.get("/history")
+        page = await answer.get_data(as_text=True)
+    assert (answer.status_code, answer.mimetype) == (500, "text/html")
+    assert "This is our mistake, not yours" in page
+    assert "sqlite" not in page.lower()
+
+
+async def test_what_is_not_there_is_a_page_with_a_way_back(person: Client) -> None:
+    for path in ("/nothing", "/tasks/7", "/tasks/" + "9" * 19, "/tasks/" + "9" * 5000, "/mailbox/x"):
+        answer = await person.get(path)
+        assert (answer.status_code, answer.mimetype) == (404, "text/html"), path
+        assert 'href="/"' in await answer.get_data(as_text=True)
+
+
+async def test_errors_speak_the_language_of_the_page(person: Client) -> None:
+    page = await (await person.get("/nothing?lang=ko")).get_data(as_text=True)
+    assert '<html lang="ko">' in page
+
+
+async def test_where_mail_leaves_this_machine_there_is_no_mailbox(settings: Settings) -> None:
+    app = create_app(replace(settings, mail_stays_here=False))
+    assert not any(rule.rule.startswith("/mailbox") for rule in app.url_map.iter_rules())
+    async with app.test_app():
+        assert (await app.test_client().get("/sign-in")).status_code == 200

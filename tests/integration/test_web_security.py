@@ -1,0 +1,222 @@
+"""Closed by default: who is let in where, from which site, how often, and what browsers are told."""
+
+import re
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from quart import Quart, url_for
+from quart.typing import TestClientProtocol as Client
+
+from app.config import Settings
+from app.web import STATIC, create_app
+from app.web.security import MOST_REMEMBERED, Remembered, own_path
+
+OUR_PAGE = {"Sec-Fetch-Site": "same-origin"}
+
+# What a stranger, a signed-in person and a program get: + served, s sent to the sign-in page, 4 refused.
+WHO_MAY = {
+    "GET /static/<path:filename>": "+++",
+    "GET /sign-in": "+++",
+    "POST /sign-in": "+++",
+    "GET /sign-in/<token>": "+++",
+    "POST /sign-in/<token>": "+++",
+    "GET /healthz": "+++",
+    "GET /readyz": "+++",
+    "GET /metrics": "4++",
+    "GET /api/openapi.json": "4++",
+    "POST /sign-out": "s+s",
+    "GET /": "s+s",
+    "GET /compose": "s+s",
+    "POST /compose": "s+s",
+    "GET /history": "s+s",
+    "GET /tasks/<int:task_id>": "s+s",
+    "POST /tasks/<int:task_id>/cancel": "s+s",
+    "POST /tasks/<int:task_id>/retry": "s+s",
+    "POST /tasks/<int:task_id>/reschedule": "s+s",
+    "GET /mailbox": "s+s",
+    "GET /mailbox/<name>": "s+s",
+    "GET /mailbox/<name>/html": "s+s",
+    "POST /api/tasks": "44+",
+    "GET /api/tasks": "44+",
+    "GET /api/tasks/<int:id>": "44+",
+    "GET /api/tasks/<int:id>/deliveries": "44+",
+    "GET /api/tasks/<int:id>/events": "44+",
+    "POST /api/tasks/<int:id>/cancel": "44+",
+    "POST /api/tasks/<int:id>/retry": "44+",
+    "POST /api/tasks/<int:id>/reschedule": "44+",
+}
+
+
+async def test_every_route_is_in_the_table_and_lets_in_whom_it_names_and_nobody_else(
+    app: Quart, stranger: Client, person: Client, bearer: dict[str, str]
+) -> None:
+    rules = [(rule.rule, (rule.methods or set()) - {"HEAD", "OPTIONS"}) for rule in app.url_map.iter_rules()]
+    routes = {f"{method} {rule}" for rule, methods in rules for method in methods}
+    assert routes == set(WHO_MAY), "a new route: say in WHO_MAY who may use it"
+    for route in sorted(routes, key=lambda route: "sign-out" in route):  # signing out comes last
+        askers = ((stranger, {}), (person, {}), (stranger, bearer))
+        got = [await outcome(client, route, headers) for client, headers in askers]
+        assert "".join(got) == WHO_MAY[route], route
+
+
+async def outcome(client: Client, route: str, headers: dict[str, str]) -> str:
+    method, path = route.split(" ")
+    path = re.sub("<int:.*?>", "7", re.sub("<(path:)?[a-z]+>", "x", path))
+    answer = await client.open(path, method=method, headers={**OUR_PAGE, **headers})
+    if answer.status_code == 303 and answer.headers["Location"].startswith("/sign-in?next="):
+        return "s"
+    return "4" if answer.status_code in (401, 403) else "+"
+
+
+async def test_an_address_that_does_not_exist_is_closed_as_well(stranger: Client, person: Client) -> None:
+    assert (await stranger.get("/nothing")).headers["Location"] == "/sign-in?next=/nothing"
+    assert (await stranger.get("/api/nothing")).status_code == 401
+    assert (await person.get("/nothing")).status_code == 404
+
+
+async def test_a_program_without_a_token_is_told_how_to_send_one(stranger: Client) -> None:
+    answer = await stranger.get("/api/tasks")
+    assert answer.status_code == 401
+    assert answer.headers["WWW-Authenticate"] == "Bearer"
+    assert answer.content_type == "application/problem+json"
+    assert "Authorization: Bearer" in (await answer.get_json(force=True))["detail"]
+
+
+@pytest.mark.parametrize("sent", ["Bearer pd_wrong", "Bearer", "Bearer ", "Basic cGQ6", "bearer \0", "Bearer 홍"])
+async def test_a_wrong_token_is_refused_as_such(stranger: Client, sent: str) -> None:
+    answer = await stranger.get("/api/tasks", headers={"Authorization": sent.encode().decode("latin-1")})
+    assert (answer.status_code, answer.headers["WWW-Authenticate"]) == (401, 'Bearer error="invalid_token"')
+
+
+async def test_a_session_opens_no_json_call_and_a_token_no_page(
+    person: Client, stranger: Client, bearer: dict[str, str]
+) -> None:
+    assert (await person.get("/api/tasks")).status_code == 401
+    assert (await stranger.get("/history", headers=bearer)).status_code == 303
+
+
+OTHER_SITES = [
+    ({}, 403),
+    ({"Sec-Fetch-Site": "same-origin"}, 303),
+    ({"Sec-Fetch-Site": "none"}, 303),
+    ({"Sec-Fetch-Site": "cross-site"}, 403),
+    ({"Sec-Fetch-Site": "same-site"}, 403),
+    ({"Sec-Fetch-Site": ""}, 403),
+    ({"Sec-Fetch-Site": "cross-site", "Origin": "http://localhost"}, 403),
+    ({"Origin": "http://localhost"}, 303),
+    ({"Origin": "http://localhost:80"}, 303),
+    ({"Origin": "http://127.0.0.1:8000"}, 303),
+    ({"Origin": "https://localhost"}, 403),
+    ({"Origin": "http://localhost:8001"}, 403),
+    ({"Origin": "http://localhost.evil.example"}, 403),
+    ({"Origin": "https://evil.example"}, 403),
+    ({"Origin": "null"}, 403),
+    ({"Origin": ""}, 403),
+    ({"Origin": "http://["}, 403),
+    ({"Referer": "http://localhost/compose"}, 403),
+]
+
+
+@pytest.mark.parametrize(("headers", "status"), OTHER_SITES)
+async def test_what_another_site_makes_a_browser_post_is_not_carried_out(
+    person: Client, headers: dict[str, str], status: int
+) -> None:
+    answer = await person.post("/sign-out", headers=headers)
+    assert answer.status_code == status
+    if status == 403:
+        assert "came from another site" in await answer.get_data(as_text=True)
+        assert (await person.get("/history")).status_code == 200, "still signed in"
+
+
+@pytest.mark.parametrize(
+    ("path", "followed"),
+    [
+        ("/tasks/7?x=1", "/tasks/7?x=1"),
+        ("/", "/"),
+        *((path, "/") for path in (None, "", "history", "//evil.example", "/\\evil.example", "\\\\evil.example")),
+        *((path, "/") for path in ("/\t/evil.example", "https://evil.example", "/a\r\nSet-Cookie: a=b", "/" * 3)),
+        ("javascript:alert(1)", "/"),
+        ("/a\\b", "/"),
+    ],
+)
+def test_after_signing_in_one_goes_on_to_a_page_of_ours_only(path: str | None, followed: str) -> None:
+    assert own_path(path) == followed
+
+
+async def test_every_answer_tells_browsers_what_to_refuse(
+    stranger: Client, person: Client, bearer: dict[str, str]
+) -> None:
+    for client, path, headers in (
+        (stranger, "/sign-in", {}),
+        (person, "/nothing", {}),
+        (stranger, "/api/tasks", bearer),
+    ):
+        answer = await client.get(path, headers=headers)
+        policy = answer.headers["Content-Security-Policy"]
+        assert policy.startswith("default-src 'none'; script-src 'self'")
+        assert "frame-ancestors 'none'" in policy
+        assert "unsafe" not in policy
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        assert answer.headers["Referrer-Policy"] == "same-origin"
+        assert answer.headers["Cache-Control"] == "no-store"
+        assert "Strict-Transport-Security" not in answer.headers
+
+
+async def test_with_an_https_address_cookies_and_browsers_stay_on_https(settings: Settings) -> None:
+    app = create_app(replace(settings, public_url="https://mail.example.com"))
+    async with app.test_app():
+        answer = await app.test_client().get("/sign-in?lang=ko")
+    assert answer.headers["Strict-Transport-Security"] == "max-age=31536000"
+    cookie = answer.headers["Set-Cookie"]
+    assert cookie.startswith("postdate=")
+    assert {"Secure", "HttpOnly", "SameSite=Lax"} <= set(cookie.split("; "))
+
+
+async def test_the_eleventh_sign_in_within_a_minute_is_too_often(stranger: Client) -> None:
+    tries = [await stranger.post("/sign-in", headers=OUR_PAGE, form={"email": f"{n}@a.example"}) for n in range(11)]
+    assert [answer.status_code for answer in tries] == [422] * 10 + [429]
+    assert 0 < int(tries[-1].headers["Retry-After"]) <= 60
+    assert tries[-1].mimetype == "text/html"
+
+
+async def test_the_sixth_sign_in_to_one_account_is_too_often_from_wherever_it_comes(stranger: Client) -> None:
+    for n in range(6):
+        headers = {**OUR_PAGE, "X-Forwarded-For": f"192.0.2.{n}"}
+        answer = await stranger.post(
+            "/sign-in", headers=headers, form={"email": " A@a.example" if n % 2 else "a@a.example"}
+        )
+    assert answer.status_code == 429
+
+
+async def test_what_a_stranger_writes_before_the_proxy_does_not_make_them_another_one(stranger: Client) -> None:
+    for n in range(11):
+        headers = {**OUR_PAGE, "X-Forwarded-For": f"192.0.2.{n}, 198.51.100.7"}
+        answer = await stranger.post("/sign-in", headers=headers, form={"email": f"{n}@a.example"})
+    assert answer.status_code == 429
+
+
+async def test_those_who_may_come_again_are_forgotten() -> None:
+    remembered, now = Remembered(), datetime.now(UTC)
+    for n in range(MOST_REMEMBERED):
+        await remembered.set(str(n), now - timedelta(seconds=1) if n else now + timedelta(minutes=1))
+    await remembered.set("new", now + timedelta(minutes=1))
+    assert await remembered.get("0", now) > now
+    assert await remembered.get("1", now) == now
+
+
+async def test_a_page_that_is_too_large_or_asked_wrongly_says_so(person: Client) -> None:
+    large = await person.post("/compose", headers=OUR_PAGE, form={"subject": "x" * 2_000_001})
+    assert (large.status_code, large.mimetype) == (413, "text/html")
+    wrong = await person.post("/history", headers=OUR_PAGE)
+    assert (wrong.status_code, wrong.mimetype) == (405, "text/html")
+    assert "GET" in wrong.headers["Allow"]
+
+
+async def test_a_static_file_is_kept_for_ever_under_the_hash_of_its_content(app: Quart, stranger: Client) -> None:
+    name = next(file.name for file in STATIC.iterdir() if file.is_file())
+    async with app.test_request_context("/"):
+        address = url_for("static", filename=name)
+    assert re.fullmatch(r"/static/[\w.-]+\?v=[0-9a-f]{12}", address)
+    assert "immutable" in (await stranger.get(address)).headers["Cache-Control"]
+    assert (await stranger.get(f"/static/{name}")).headers["Cache-Control"] == "no-cache"
