@@ -1,0 +1,150 @@
+"""The page on which a mail is written, for now or for later."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from markupsafe import Markup
+from quart import Blueprint, Response, flash, g, make_response, redirect, render_template, request, session, url_for
+from werkzeug.wrappers import Response as Redirect
+
+from app.mail.templates import Templates
+from app.tasks import queries
+from app.tasks.model import QUEUES, Task
+from app.tasks.submit import Mistakes, Refused, Request
+from app.web import postdate
+from app.web.actions import KeyReused
+from app.web.forms import VARIABLE, Letter, fields, find, new_key, read_letter
+from app.web.i18n import gettext, moment, people, translate
+from app.web.moment import ZONES, Moment
+
+blueprint = Blueprint("compose", __name__)
+
+MOST_REMEMBERED = 1000  # characters of recipients; the session is a cookie of 4 KB
+FIELDS = ("recipients", "template", "variables", "subject", "queue", "when", "scheduled_at", "zone")
+DEFAULT_QUEUE_FIRST = sorted(QUEUES, key=lambda name: name != "default")
+
+
+@blueprint.get("/compose")
+async def show() -> Response:
+    """An empty form; `?template=` chooses one."""
+    zone = postdate().settings.timezone
+    return await _page(Letter(template=request.args.get("template", ""), moment=Moment(zone=zone), key=new_key()))
+
+
+@blueprint.post("/compose")
+async def send() -> Response | Redirect:
+    """Send it or schedule it; or, where another button than that was pressed, only show the form anew."""
+    form = await request.form
+    letter = read_letter(form, postdate().settings.timezone)
+    if wish := form.get("do"):
+        return await _page(_granted(wish, letter))
+    try:
+        asked = await asyncio.to_thread(_read, letter)
+        task = await postdate().actions.submit(asked)
+    except Refused as refused:
+        return await _page(letter, 422, mistakes=refused.mistakes)
+    except KeyReused:
+        return await _sent_before(letter)
+    _remember(letter)
+    await flash(_told(asked, task), "success")
+    return redirect(url_for("history.show"), 303)
+
+
+def _granted(wish: str, letter: Letter) -> Letter:
+    """What the form's other buttons do to it: fill in a quick pick, or what was used last time."""
+    if wish.startswith("pick-"):
+        return replace(letter, when="later", moment=letter.moment.picked(wish[5:], datetime.now(UTC)))
+    if wish == "again":
+        last = _last()
+        return replace(letter, recipients=last["recipients"], template=last["template"])
+    return letter
+
+
+def _read(letter: Letter) -> Request:
+    app = postdate()
+    by, undo = g.user, app.settings.undo_seconds
+    return letter.read(app.templates, by.email, by.id, undo, datetime.now(UTC))
+
+
+async def _sent_before(letter: Letter) -> Response:
+    """The form's key has been used, for something else: it was sent, and then changed by way of the back button.
+
+    Somebody who goes back to mend a mail may well believe that it has not gone out. Sending the changed one as well
+    would be what they fear; dropping it would lose what they typed. So they are told, and one more click sends it.
+    """
+    async with postdate().database.reading() as db:
+        first = await db.scalar(queries.task_by_key(letter.idempotency_key(g.user.id)))
+    return await _page(replace(letter, key=new_key()), 409, first=first)
+
+
+def _remember(letter: Letter) -> None:
+    # A list that is too long is not kept at all: part of it would be a mistake in waiting.
+    kept = letter.recipients.strip() if len(letter.recipients) <= MOST_REMEMBERED else ""
+    session["last"] = {"template": letter.template, "recipients": kept}
+
+
+def _last() -> dict[str, str]:
+    return {"template": "", "recipients": "", **session.get("last", {})}
+
+
+def _told(asked: Request, task: Task) -> Markup:
+    """One sentence that names recipients, template and time, and a link to the task."""
+    to = people(asked.recipients[0].mailbox.address, len(asked.recipients))
+    zone = task.zone or postdate().settings.timezone
+    if task.scheduled_at:
+        told = gettext("Scheduled: {template} to {to}, for {time}.", template=task.template, to=to,
+                       time=moment(task.scheduled_at, zone))  # fmt: skip
+    else:
+        told = gettext("On its way: {template} to {to}, {time}.", template=task.template, to=to,
+                       time=moment(task.created_at, zone))  # fmt: skip
+    return Markup('{} <a href="{}">{}</a>').format(told, url_for("task.show", task_id=task.id), gettext("Follow it"))
+
+
+async def _page(
+    letter: Letter, code: int = 200, mistakes: Mistakes | None = None, first: Task | None = None
+) -> Response:
+    app = postdate()
+    page = await render_template(
+        "compose.html",
+        letter=letter,
+        errors=in_words(mistakes or {}),
+        first=first,
+        last=_last(),
+        names=await asyncio.to_thread(app.templates.names),
+        queues=DEFAULT_QUEUE_FIRST,
+        **_fields(letter, app.templates),
+        **when(letter.moment),
+    )
+    response: Response = await make_response(page, code)  # type: ignore[assignment]
+    # The browser may keep it for its back button: the same form, with the same key, can't be sent twice.
+    response.headers["Cache-Control"] = "private, no-cache"
+    return response
+
+
+def in_words(mistakes: Mistakes) -> dict[str, list[str]]:
+    """The sentences for each field, in the order of the fields on the page."""
+    names = sorted(mistakes, key=lambda name: FIELDS.index(name.partition(".")[0]))
+    return {name: [translate(mistake) for mistake in mistakes[name]] for name in names}
+
+
+def _fields(letter: Letter, templates: Templates) -> Mapping[str, Any]:
+    template = find(templates, letter.template)
+    names = fields(template, letter.subject)
+    # What was typed for another template stays in the form, unseen: people change their mind and change it back.
+    hidden = {VARIABLE + name: value for name, value in letter.variables.items() if name not in names and value}
+    return {"chosen": template, "fields": names, "hidden": hidden}
+
+
+def when(typed: Moment) -> Mapping[str, Any]:
+    """What the macro of the when-field needs."""
+    now = datetime.now(UTC)
+    return {
+        "typed": typed,
+        "sentence": typed.sentence(now),
+        "picks": typed.picks(now),
+        "choices": typed.choices(now),
+        "zones": ZONES,
+    }

@@ -1,0 +1,119 @@
+"""What a person typed into a form: kept as it was typed, and turned into what the core can check."""
+
+import json
+import re
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from hashlib import sha256
+
+from app.mail import N_, Mistake
+from app.mail.addresses import parse_many
+from app.mail.sandbox import subject_part
+from app.mail.templates import Template, Templates
+from app.tasks.submit import Recipient, Refused, Request, check
+from app.web.moment import Moment, read_moment
+
+VARIABLE = "variables."
+MOST_SHOWN = 20  # mistakes at one field; nobody reads more
+KEY = re.compile(r"[0-9a-f-]{36}")
+
+
+@dataclass(frozen=True)
+class Letter:
+    """The compose form, as it was typed."""
+
+    recipients: str = ""
+    template: str = ""
+    variables: Mapping[str, str] = field(default_factory=dict)
+    subject: str = ""
+    queue: str = "default"
+    when: str = "now"
+    moment: Moment = field(default_factory=Moment)
+    key: str = ""
+
+    def read(self, templates: Templates, by: str, user_id: int, undo_seconds: int, now: datetime) -> Request:
+        """The request that this makes. Raises Refused with the form's mistakes and, then, the core's as well."""
+        mailboxes, bad, _ = parse_many(self.recipients)
+        at, mistakes = self.moment.read(now) if self.when == "later" else (None, {})
+        if self.when not in ("now", "later"):
+            mistakes["when"] = [Mistake(N_("Choose now or later."))]
+        if len(self.subject.splitlines()) > 1:
+            mistakes["subject"] = [Mistake(N_("A subject is one line. Please take the line break out."))]
+        if bad:
+            mistakes["recipients"] = _some([mistake for _, mistake in bad])
+        request = Request(
+            template=self.template,
+            recipients=[Recipient(mailbox) for mailbox in mailboxes],
+            by=by,
+            variables=self._values(templates),
+            subject=self.subject.strip() or None,
+            queue=self.queue,
+            scheduled_at=at,
+            zone=self.moment.zone if at else None,
+            undo_seconds=0 if at else undo_seconds,
+        )
+        if mistakes:
+            raise Refused(check(request, templates) | mistakes)
+        return replace(request, key=self.idempotency_key(user_id), digest=digest(request))
+
+    def idempotency_key(self, user_id: int) -> str:
+        """The form's key, which is this person's only."""
+        return f"form:{user_id}:{self.key}"
+
+    def _values(self, templates: Templates) -> dict[str, str]:
+        needed = fields(find(templates, self.template), self.subject)
+        # What was left empty is missing: nobody wants to greet "Dear ,".
+        return {name: self.variables[name] for name in needed if self.variables.get(name, "").strip()}
+
+
+def read_letter(form: Mapping[str, str], zone: str) -> Letter:
+    """Every field by its name; what is missing has its default."""
+    return Letter(
+        recipients=form.get("recipients", ""),
+        template=form.get("template", ""),
+        variables={name.removeprefix(VARIABLE): form[name] for name in form if name.startswith(VARIABLE)},
+        subject=form.get("subject", ""),
+        queue=form.get("queue", "default"),
+        when=form.get("when", "now"),
+        moment=read_moment(form, zone),
+        key=key if KEY.fullmatch(key := form.get("key", "")) else new_key(),
+    )
+
+
+def new_key() -> str:
+    """What tells two sendings of the same form from the sending of two forms."""
+    return str(uuid.uuid4())
+
+
+def find(templates: Templates, name: str) -> Template | None:
+    """The template, or None where there is none that works; the core says why."""
+    try:
+        return templates.get(name)
+    except Mistake:
+        return None
+
+
+def fields(template: Template | None, subject: str) -> list[str]:
+    """The names for which the message needs values: the template's, and those in a subject of one's own."""
+    try:
+        own = subject_part(subject.strip()).variables
+    except Mistake:
+        own = []
+    return list(dict.fromkeys([*(template.variables if template else []), *own]))
+
+
+def digest(request: Request) -> str:
+    """A fingerprint of what is asked for: the same for the same mail, whatever surrounds it in the form."""
+    people = [(recipient.mailbox.address, recipient.mailbox.name) for recipient in request.recipients]
+    at = request.scheduled_at.isoformat() if request.scheduled_at else None
+    content = [request.template, people, request.variables, request.subject, request.queue, at, request.zone]
+    return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _some(mistakes: list[Mistake]) -> list[Mistake]:
+    if len(mistakes) <= MOST_SHOWN:
+        return mistakes
+    rest = Mistake(N_("… and {n} more like these."), n=len(mistakes) - MOST_SHOWN)
+    return [*mistakes[:MOST_SHOWN], rest]

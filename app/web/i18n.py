@@ -1,0 +1,131 @@
+"""Korean and English: which of them a request speaks, its sentences, and how it writes moments and spans of time.
+
+Sentences carry their places in braces, in Python and in templates alike: `_("Sent to {who}.", who=name)`.
+"""
+
+from contextvars import ContextVar
+from datetime import UTC, datetime, timedelta
+from gettext import NullTranslations
+from io import BytesIO
+from pathlib import Path
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+from babel.dates import format_datetime, format_timedelta
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po
+from babel.support import Translations
+from quart import Quart, request, session
+
+from app.mail import Mistake
+
+LANGUAGES = {"en": "English", "ko": "한국어"}
+CATALOGUES = Path(__file__).parent / "locale"
+
+# Babel writes "AM 9:00" for Korean, which nobody in Korea does: 24 hours it is.
+MOMENT = {"en": "EEE d MMM yyyy, HH:mm", "ko": "yyyy년 M월 d일 (E) HH:mm"}
+DAY = {"en": "EEEE d MMMM yyyy", "ko": "yyyy년 M월 d일 EEEE"}
+
+UNITS: tuple[tuple[Literal["day", "hour", "minute", "second"], int], ...] = (
+    ("day", 86400),
+    ("hour", 3600),
+    ("minute", 60),
+    ("second", 1),
+)
+
+_language: ContextVar[str] = ContextVar("language", default="en")
+
+
+def install(app: Quart) -> None:
+    """Give `app` the two languages: chosen before each request, spoken by every template."""
+    app.before_request(_choose)
+    app.jinja_env.add_extension("jinja2.ext.i18n")
+    # "Old style" means: `_` gets its parameters itself. Whatever it returns is escaped, as all text is.
+    app.jinja_env.install_gettext_callables(gettext, ngettext, newstyle=False)  # type: ignore[attr-defined]
+    app.jinja_env.globals.update(
+        language=language, languages=LANGUAGES, moment=moment, relative=relative, people=people, clock=clock
+    )
+
+
+async def _choose() -> None:
+    """`?lang=` (remembered), else what was remembered, else what the browser asks for, else English."""
+    asked = request.args.get("lang", "")
+    if asked in LANGUAGES:
+        session["lang"] = asked
+    kept = session.get("lang")
+    speak(kept if kept in LANGUAGES else request.accept_languages.best_match(list(LANGUAGES), "en"))
+
+
+def speak(code: str) -> None:
+    """Use this language from here on, in this task (asyncio's) only."""
+    _language.set(code)
+
+
+def language() -> str:
+    """The code of the language in use: en or ko."""
+    return _language.get()
+
+
+def gettext(text: str, **params: object) -> str:
+    """`text` (an English msgid) in the language in use, its {places} filled in."""
+    found = _catalogues[language()].gettext(text) if text else text  # the empty msgid is the catalogue's head
+    return found.format(**params) if params else found
+
+
+def ngettext(one: str, many: str, n: int, **params: object) -> str:
+    """The same, chosen by the number `n`, which fills the place {n}."""
+    return _catalogues[language()].ngettext(one, many, n).format(n=n, **params)
+
+
+def translate(mistake: Mistake) -> str:
+    """A mistake as a sentence for the person who made it."""
+    return gettext(mistake.text).format(**mistake.params)
+
+
+def moment(at: datetime, zone: str) -> str:
+    """`Tue 8 Dec 2026, 09:00 Asia/Seoul`, or its like in Korean."""
+    return f"{_format(at, zone, MOMENT[language()])} {zone}"
+
+
+def day(at: datetime, zone: str) -> str:
+    """`Tuesday 8 December 2026`, or its like in Korean."""
+    return _format(at, zone, DAY[language()])
+
+
+def clock(at: datetime, zone: str) -> str:
+    """`Tue 09:00`: enough for a moment of these days."""
+    return _format(at, zone, "EEE HH:mm" if language() == "en" else "(E) HH:mm")
+
+
+def _format(at: datetime, zone: str, form: str) -> str:
+    return format_datetime(at, form, tzinfo=ZoneInfo(zone), locale=language())
+
+
+def relative(at: datetime, now: datetime | None = None) -> str:
+    """`in 14 minutes`, `3 hours ago`, `now`: one unit, rounded towards now, as postdate.js writes it."""
+    seconds = (at - (now or datetime.now(UTC))).total_seconds()
+    for unit, length in UNITS:
+        if count := int(seconds / length):
+            # A threshold out of reach, so that 15 days do not become 2 weeks.
+            span = timedelta(seconds=count * length)
+            return format_timedelta(span, granularity=unit, threshold=1e9, add_direction=True, locale=language())
+    return gettext("now")
+
+
+def people(first: str, count: int) -> str:
+    """`anna@example.com and 2 more`: whom a mail goes to, as short as it can be said."""
+    return gettext("{first} and {n} more", first=first, n=count - 1) if count > 1 else first
+
+
+def _read_catalogue(path: Path) -> NullTranslations:
+    compiled = BytesIO()
+    with path.open("rb") as source:
+        write_mo(compiled, read_po(source))
+    compiled.seek(0)
+    return Translations(compiled)
+
+
+_catalogues: dict[str, NullTranslations] = {
+    code: _read_catalogue(path) if (path := CATALOGUES / f"{code}.po").is_file() else NullTranslations()
+    for code in LANGUAGES
+}

@@ -1,0 +1,192 @@
+// What makes the pages pleasant; every one of them works without it.
+"use strict";
+
+const language = document.documentElement.lang;
+const one = (selector, within = document) => within.querySelector(selector);
+const all = (selector, within = document) => [...within.querySelectorAll(selector)];
+
+// Spans: "in 14 minutes", as i18n.py writes them.
+
+const UNITS = [["day", 86400], ["hour", 3600], ["minute", 60], ["second", 1]];
+const spans = new Intl.RelativeTimeFormat(language);
+const nows = new Intl.RelativeTimeFormat(language, { numeric: "auto" });
+
+function relative(instant) {
+  const seconds = (instant - Date.now()) / 1000;
+  const fits = UNITS.find(([, length]) => Math.abs(seconds) >= length);
+  return fits ? spans.format(Math.trunc(seconds / fits[1]), fits[0]) : nows.format(0, "second");
+}
+
+function tick(within) {
+  for (const time of all("[data-relative]", within)) {
+    const text = relative(Date.parse(time.dateTime));
+    if (time.textContent !== text) time.textContent = text;
+  }
+}
+
+// Pages that look again by themselves, politely: not while hidden, and only what changed is replaced.
+
+let looking;
+
+function lookLater(after) {
+  clearTimeout(looking);
+  const moving = one("[data-look-again]");
+  if (moving && !document.hidden) looking = setTimeout(look, Math.min(after ?? moving.dataset.lookAgain, 3600e3));
+}
+
+async function look() {
+  try {
+    const answer = await fetch(location.href, { headers: { "X-Refresh": "1" } });
+    if (!answer.ok || answer.redirected) return; // signed out, or gone
+    const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+    tick(fresh);
+    tick(document);
+    all("[data-live]").forEach((old) => renew(old, fresh.getElementById(old.id)));
+    lookLater();
+  } catch {
+    lookLater(5000); // the server is away for a moment
+  }
+}
+
+function renew(old, fresh) {
+  if (!fresh || (old.dataset.key ? old.dataset.key === fresh.dataset.key : old.isEqualNode(fresh))) return;
+  const focus = old.contains(document.activeElement) && document.activeElement.id;
+  const said = one("[data-say]", old)?.textContent;
+  const [x, y] = [scrollX, scrollY];
+  old.replaceWith(document.adoptNode(fresh));
+  if (focus) document.getElementById(focus)?.focus({ preventScroll: true });
+  scrollTo({ left: x, top: y, behavior: "instant" });
+  const saying = one("[data-say]", fresh)?.textContent;
+  if (saying && saying !== said) one("[data-announce]").textContent = saying;
+}
+
+// Moments: which instant a wall time is in a zone, and how it is said.
+
+function shown(instant, zone) {
+  const form = new Intl.DateTimeFormat("sv-SE", { timeZone: zone, dateStyle: "short", timeStyle: "medium" });
+  return form.format(instant).replace(" ", "T");
+}
+
+// The instants at which clocks in `zone` show `wall`: one; none where they skip it; two where they go back.
+function instantsOf(wall, zone) {
+  const seconds = wall.length === 16 ? wall + ":00" : wall.slice(0, 19);
+  const as = Date.parse(seconds + "Z");
+  const found = [as - 864e5, as + 864e5]
+    .map((near) => as - (Date.parse(shown(near, zone) + "Z") - near))
+    .filter((instant) => shown(instant, zone) === seconds);
+  return [...new Set(found)].sort((a, b) => a - b);
+}
+
+function inWords(instant, zone, wording) {
+  const parts = { timeZone: zone, weekday: "long", day: "numeric", month: "long", year: "numeric" };
+  const day = new Intl.DateTimeFormat(language === "en" ? "en-GB" : language, parts).format(instant).replace(",", "");
+  const said = { day, time: shown(instant, zone).slice(11, 16), zone, left: relative(instant) };
+  return wording.replace(/\{(\w+)\}/g, (_, name) => said[name]);
+}
+
+function say(form) {
+  const sentence = one("#sentence", form);
+  const { scheduled_at: wall, zone, fold } = form.elements;
+  if (!sentence || wall.type === "text") return;
+  let text = "";
+  try {
+    const found = wall.value ? instantsOf(wall.value, zone.value) : [];
+    const instant = found.length > 1 ? found[fold?.value] : found[0];
+    if (instant) text = instant > Date.now() ? inWords(instant, zone.value, sentence.dataset.sends) : sentence.dataset.past;
+    else if (wall.value) text = found.length ? sentence.dataset.twice : sentence.dataset.skipped;
+  } catch {
+    return; // a zone that this browser does not know: the server does
+  }
+  if (sentence.textContent !== text) sentence.textContent = text;
+}
+
+function offerHere(form) {
+  const zones = form.elements.zone;
+  const here = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  if (!zones || !here || one("optgroup", zones)) return;
+  const group = document.createElement("optgroup");
+  group.label = zones.dataset.here;
+  group.append(new Option(here, here));
+  zones.prepend(group);
+}
+
+// The form that is asked for anew, with everything in it, as its other buttons do without this script.
+
+async function anew(form, wish, ids) {
+  const sent = new FormData(form);
+  sent.set("do", wish);
+  const answer = await fetch(form.action, { method: "POST", body: sent }).catch(() => null); // offline: all stays
+  if (!answer?.ok || answer.redirected) return;
+  const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+  for (const id of ids) {
+    const part = fresh.getElementById(id);
+    const old = document.getElementById(id);
+    // What was typed while this was under way counts more than what was sent.
+    for (const field of all("input", old)) {
+      const same = all("input", part).find(({ name }) => name === field.name);
+      if (same && field.value !== sent.get(field.name)) same.value = field.value;
+    }
+    const focus = old.contains(document.activeElement) && document.activeElement.id;
+    old.replaceWith(document.adoptNode(part));
+    if (focus) document.getElementById(focus)?.focus();
+  }
+  keepUnseen(form, fresh);
+}
+
+function keepUnseen(form, fresh) {
+  const unseen = (within) => all("input[type=hidden][name^='variables.']", within);
+  unseen(form).forEach((field) => field.remove());
+  unseen(fresh).forEach((field) => form.prepend(document.adoptNode(field)));
+}
+
+// The back button may fetch the form anew: it is still the same form, with the same key, and so not sent twice.
+function keepKey({ key }) {
+  if (key && history.state?.key && !("fresh" in key.dataset)) key.value = history.state.key;
+  else if (key) history.replaceState({ key: key.value }, "");
+}
+
+function prepare(form) {
+  keepKey(form.elements);
+  offerHere(form);
+  say(form);
+  form.addEventListener("input", () => say(form));
+  form.addEventListener("change", ({ target }) => {
+    if (target.name === "template") anew(form, "template", ["fields"]);
+    if (target.name === "zone" && form.id === "letter") anew(form, "zone", ["picks"]);
+    say(form);
+  });
+  form.addEventListener("click", (event) => {
+    const pick = event.target.closest("[data-wall]");
+    const wall = form.elements.scheduled_at;
+    if (!pick || wall.type === "text") return;
+    event.preventDefault();
+    wall.value = pick.dataset.wall;
+    say(form);
+  });
+  form.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" && event.keyCode !== 229) return;
+    // An input method's Enter chooses a word; it sends nothing. Safari says so by 229 only.
+    if (event.isComposing || event.keyCode === 229) {
+      if (event.key === "Enter" && event.target.tagName === "INPUT") event.preventDefault();
+    } else if (event.ctrlKey || event.metaKey) {
+      event.preventDefault();
+      form.requestSubmit(one("button.main", form));
+    }
+  });
+  form.addEventListener("submit", (event) => {
+    const button = one("button.main", form);
+    if (button.ariaBusy === "true") event.preventDefault(); // the second click of a double one
+    else if (event.submitter?.name !== "do") button.ariaBusy = "true";
+  });
+}
+
+all("form:has([name=scheduled_at])").forEach(prepare);
+if (!("autofocus" in HTMLElement.prototype)) one("[autofocus]")?.focus();
+addEventListener("pageshow", () => all("[aria-busy]").forEach((busy) => (busy.ariaBusy = null)));
+document.addEventListener("visibilitychange", () => lookLater(0));
+setInterval(() => {
+  if (document.hidden) return;
+  tick(document);
+  all("form:has([name=scheduled_at])").forEach(say);
+}, 1000);
+lookLater();

@@ -1,0 +1,186 @@
+"""What the script adds to the forms: fields at once, the moment in words, and no mail too early or twice."""
+
+import re
+from datetime import datetime
+from itertools import count
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import NewPage
+
+numbers = count(1)
+
+
+@pytest.fixture
+def page(new_page: NewPage) -> Page:
+    """The compose page, filled in so that it could be sent."""
+    opened = new_page()
+    opened.goto("/compose?lang=en&template=email/welcome")
+    opened.locator("#recipients").fill(f"one{next(numbers)}@compose.example.com")
+    opened.locator("[name='variables.name']").fill("Anna")
+    return opened
+
+
+def address_in(page: Page) -> str:
+    return page.locator("#recipients").input_value()
+
+
+def tasks_to(page: Page, address: str) -> int:
+    page.goto(f"/history?q={address}")
+    return page.locator("tbody tr").count()
+
+
+def test_another_template_shows_its_fields_and_keeps_what_was_typed(page: Page) -> None:
+    page.locator("#subject").fill("Mine")
+    page.locator("#template").select_option("email/reminder")
+    page.locator("[name='variables.event']").fill("Workshop")
+    expect(page.locator("[name='variables.name']")).to_have_value("Anna")
+    expect(page.locator("#subject")).to_have_value("Mine")
+    page.locator("#template").select_option("email/welcome")
+    expect(page.locator("[name='variables.event'][type=hidden]")).to_have_value("Workshop")
+    page.locator("#template").select_option("email/reminder")
+    expect(page.locator("input[name='variables.event']:not([type=hidden])")).to_have_value("Workshop")
+
+
+def test_the_time_field_is_there_for_later_only_and_the_button_says_what_it_does(page: Page) -> None:
+    expect(page.locator("#scheduled_at")).to_be_hidden()
+    expect(page.get_by_role("button", name="Send now")).to_be_visible()
+    page.get_by_text("Later", exact=True).click()
+    expect(page.locator("#scheduled_at")).to_be_visible()
+    expect(page.get_by_role("button", name="Schedule", exact=True)).to_be_visible()
+
+
+@pytest.mark.parametrize("language", ["en", "ko"])
+def test_the_moment_in_words_is_the_same_from_the_browser_and_from_the_server(page: Page, language: str) -> None:
+    page.goto(f"/compose?lang={language}&template=email/welcome")
+    page.locator("label", has=page.locator("#when-later")).click()
+    page.locator("#scheduled_at").fill("2027-12-08T09:00")
+    page.locator("#zone").select_option("America/New_York")
+    expect(page.locator("#sentence")).to_contain_text("09:00 America/New_York")
+    said = page.locator("#sentence").inner_text()
+    page.locator("#send").click()
+    expect(page.get_by_role("alert")).to_be_visible()
+    page.route("**/postdate*.js*", lambda route: route.abort())
+    assert page.locator("#sentence").inner_text() == said
+
+
+@pytest.mark.parametrize(
+    ("at", "zone", "said"),
+    [
+        ("2020-01-01T09:00", "Asia/Seoul", "This moment has passed."),
+        ("2027-03-14T02:30", "America/New_York", "Clocks skip this time in that zone."),
+        ("2027-10-31T01:30", "Europe/London", "Clocks show this time twice in that zone."),
+        ("2027-04-04T01:45", "Australia/Lord_Howe", "Clocks show this time twice in that zone."),
+        ("2027-10-03T02:15", "Australia/Lord_Howe", "Clocks skip this time in that zone."),
+    ],
+)
+def test_what_is_wrong_with_a_moment_is_said_while_it_is_typed(page: Page, at: str, zone: str, said: str) -> None:
+    page.get_by_text("Later", exact=True).click()
+    page.locator("#zone").select_option(zone)
+    page.locator("#scheduled_at").fill(at)
+    expect(page.locator("#sentence")).to_have_text(said)
+
+
+def test_of_two_equal_times_the_chosen_one_is_said_and_kept(page: Page) -> None:
+    page.get_by_text("Later", exact=True).click()
+    page.locator("#zone").select_option("Europe/London")
+    page.locator("#scheduled_at").fill("2027-10-31T01:30")
+    page.locator("#send").click()
+    page.get_by_label("The second, UTC+00:00").check()
+    expect(page.locator("#sentence")).to_contain_text("Sends Sunday 31 October 2027 at 01:30 Europe/London")
+    page.locator("#send").click()
+    expect(page).to_have_url(re.compile("/history$"))
+
+
+def test_a_quick_pick_fills_in_the_time_that_it_shows(page: Page) -> None:
+    page.get_by_text("Later", exact=True).click()
+    page.get_by_role("button", name="Tomorrow 09:00").click()
+    value = page.locator("#scheduled_at").input_value()
+    assert datetime.fromisoformat(value).strftime("%H:%M") == "09:00"
+    expect(page.locator("#sentence")).to_contain_text("at 09:00 Asia/Seoul")
+
+
+def test_ones_own_zone_comes_first_and_the_quick_picks_follow_the_zone(page: Page) -> None:
+    page.get_by_text("Later", exact=True).click()
+    expect(page.locator("#zone option").first).to_have_text("Europe/London")
+    expect(page.locator("#zone")).to_have_value("Asia/Seoul")
+    before = page.locator(".pick").first.inner_text()
+    page.locator("#zone").select_option("Europe/London")
+    expect(page.locator(".pick").first).not_to_have_text(before)
+
+
+def test_control_and_enter_send(page: Page) -> None:
+    page.locator("#recipients").press("Control+Enter")
+    expect(page).to_have_url(re.compile("/history$"))
+
+
+def test_enter_in_a_field_sends_and_does_not_press_another_button(page: Page) -> None:
+    address = address_in(page)
+    page.locator("[name='variables.name']").press("Enter")
+    expect(page).to_have_url(re.compile("/history$"))
+    assert tasks_to(page, address) == 1
+
+
+@pytest.mark.parametrize("how", ["isComposing: true", "keyCode: 229"])
+@pytest.mark.parametrize("held", ["", "ctrlKey: true, "])
+def test_enter_that_chooses_a_word_sends_nothing(page: Page, how: str, held: str) -> None:
+    event = f"new KeyboardEvent('keydown', {{ key: 'Enter', bubbles: true, cancelable: true, {held}{how} }})"
+    went_on = page.locator("[name='variables.name']").evaluate(f"field => field.dispatchEvent({event})")
+    assert went_on is False
+    expect(page).to_have_url(re.compile("/compose"))
+
+
+def test_a_double_click_sends_once(page: Page) -> None:
+    address = address_in(page)
+    page.locator("#send").dblclick()
+    expect(page).to_have_url(re.compile("/history$"))
+    assert tasks_to(page, address) == 1
+
+
+def test_going_back_and_sending_again_sends_once(page: Page) -> None:
+    address = address_in(page)
+    page.locator("#send").click()
+    page.wait_for_url("**/history")
+    page.go_back()
+    page.locator("#recipients").fill(address)
+    page.locator("[name='variables.name']").fill("Anna")
+    page.locator("#send").click()
+    page.wait_for_url("**/history")
+    page.reload()
+    assert tasks_to(page, address) == 1
+
+
+def test_going_back_and_changing_it_asks_first(page: Page) -> None:
+    address = address_in(page)
+    page.locator("#send").click()
+    page.wait_for_url("**/history")
+    page.go_back()
+    page.locator("#recipients").fill(address)
+    page.locator("[name='variables.name']").fill("Ben")
+    page.locator("#send").click()
+    expect(page.get_by_role("alert")).to_contain_text("You sent this form before")
+    page.locator("#send").click()
+    page.wait_for_url("**/history")
+    assert tasks_to(page, address) == 2
+
+
+def test_what_was_used_last_is_offered(page: Page) -> None:
+    address = address_in(page)
+    page.locator("#send").click()
+    page.wait_for_url("**/history")
+    page.goto("/compose")
+    expect(page.locator("#recipients")).to_have_value("")
+    page.get_by_role("button", name="Use again").click()
+    expect(page.locator("#recipients")).to_have_value(address)
+    expect(page.locator("#template")).to_have_value("email/welcome")
+
+
+def test_refreshing_keeps_the_focus_where_it_was(page: Page) -> None:
+    page.locator("#send").click()
+    page.wait_for_url("**/history")
+    link = page.locator("tbody a").first
+    link.focus()
+    name = link.get_attribute("id")
+    expect(page.locator("tbody tr").first).to_have_attribute("data-status", "finished", timeout=20_000)
+    expect(page.locator(f"#{name}")).to_be_focused()

@@ -1,0 +1,171 @@
+"""A task's page: its recipients with the server's words, its moves, and what a person can still do."""
+
+import re
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from quart.typing import TestClientProtocol as Client
+from sqlalchemy import select, update
+
+from app.db import Database
+from app.tasks.model import Delivery, Task
+from tests.integration.conftest import OUR_PAGE
+from tests.integration.test_pages_compose import at_field
+from tests.integration.test_pages_history import page_of, store
+
+
+async def do(client: Client, path: str, **form: str) -> tuple[int, str]:
+    """Press a button: the status, and the page that follows."""
+    answer = await client.post(path, form=form, headers=OUR_PAGE)
+    if answer.status_code != 303:
+        return answer.status_code, await answer.get_data(as_text=True)
+    return 303, await page_of(client, answer.headers["Location"])
+
+
+def task(database: Database) -> Task:
+    with database.reading() as db:
+        return db.scalars(select(Task)).one()
+
+
+def set_status(database: Database, status: str, **more: object) -> None:
+    with database.writing() as db:
+        db.execute(update(Task).values(status=status, **more))
+
+
+async def test_it_shows_facts_recipients_the_servers_words_and_every_move(person: Client, database: Database) -> None:
+    store(database, "anna@example.com", "홍길동 <hong@example.com>")
+    with database.writing() as db:
+        db.execute(
+            update(Delivery)
+            .where(Delivery.address == "hong@example.com")
+            .values(status="failed", attempt=2, reply="550 5.1.1 <hong@example.com>: no such mailbox")
+        )
+    set_status(database, "failed", who="reconciler", why="Its worker was lost.", failed=1, sent=1)
+    page = await page_of(person, "/tasks/1")
+    assert "<code>550 5.1.1 &lt;hong@example.com&gt;: no such mailbox</code>" in page
+    assert "Attempt 2" in page
+    assert "홍길동" in page
+    assert "Queued → <b>Failed</b>" in page
+    assert "1 sent, 1 failed" in page
+    korean = await page_of(person, "/tasks/1?lang=ko")
+    assert "보내던 작업 프로세스가 사라졌습니다." in korean
+    assert "점검자" in korean
+
+
+@pytest.mark.parametrize("number", ["999", "0", str(2**63 - 1), str(2**63), "9" * 40, "x", "-1"])
+async def test_a_task_that_is_not_there_is_a_page_that_says_so(person: Client, number: str) -> None:
+    page = await page_of(person, f"/tasks/{number}", 404)
+    assert "There is nothing at this address." in page
+    for verb in ("cancel", "retry", "reschedule"):
+        answer = await person.post(f"/tasks/{number}/{verb}", headers=OUR_PAGE)
+        assert answer.status_code == 404
+
+
+async def test_cancel_takes_back_what_waits(person: Client, database: Database) -> None:
+    store(database)
+    code, page = await do(person, "/tasks/1/cancel")
+    assert (code, task(database).status) == (303, "cancelled")
+    assert "Cancelled. Nothing more of it will be sent." in page
+    assert "admin@postdate.local" in page
+    assert "/cancel" not in page
+
+
+@pytest.mark.parametrize(
+    ("status", "told"),
+    [
+        ("started", "Too late: it is being sent right now."),
+        ("finished", "Too late: it has been sent already."),
+        ("failed", "Too late: it has been sent already."),
+        ("cancelled", "It was cancelled already."),
+    ],
+)
+async def test_too_late_is_said_in_one_sentence_and_changes_nothing(
+    person: Client, database: Database, status: str, told: str
+) -> None:
+    store(database)
+    set_status(database, status)
+    at = f"{datetime.now(UTC) + timedelta(days=2):%Y-%m-%dT%H:%M}"
+    for verb in ("cancel", "reschedule"):
+        code, page = await do(person, f"/tasks/1/{verb}", scheduled_at=at, zone="UTC")
+        assert code == 303
+        assert told in page
+    assert task(database).status == status
+
+
+async def test_reschedule_gives_it_another_moment(person: Client, database: Database) -> None:
+    store(database)
+    code, page = await do(person, "/tasks/1/reschedule", scheduled_at="2027-12-08T09:00", zone="Asia/Seoul")
+    assert code == 303
+    assert "Rescheduled. It will be sent Wed 8 Dec 2027, 09:00 Asia/Seoul." in page
+    assert 'value="2027-12-08T09:00"' in page
+    assert task(database).due_at == datetime(2027, 12, 8, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("at", "zone", "field", "told"),
+    [
+        ("", "UTC", "scheduled_at", "Choose a date and a time"),
+        ("soon", "UTC", "scheduled_at", "This is not a date and time."),
+        ("2020-01-01T09:00", "UTC", "scheduled_at", "This moment has passed."),
+        ("2027-03-14T02:30", "America/New_York", "scheduled_at", "02:30 does not exist that night"),
+        ("2027-10-31T01:30", "Europe/London", "scheduled_at", "01:30 happens twice that night"),
+        ("2027-12-08T09:00", "Mars/Olympus", "zone", "There is no time zone named Mars/Olympus."),
+    ],
+)
+async def test_a_bad_new_moment_comes_back_as_it_was_typed(
+    person: Client, database: Database, at: str, zone: str, field: str, told: str
+) -> None:
+    store(database)
+    before = task(database).due_at
+    code, page = await do(person, "/tasks/1/reschedule", scheduled_at=at, zone=zone)
+    assert code == 422
+    assert told in at_field(page, field)
+    assert "<title>Error: " in page
+    assert '<details class="reschedule" open>' in page
+    assert at in page
+    assert zone in page
+    assert 'href="/tasks/1?lang=ko"' in page  # the page answers a POST; its language links do not
+    assert task(database).due_at == before
+
+
+async def test_a_quick_pick_fills_the_field_and_changes_nothing(person: Client, database: Database) -> None:
+    store(database)
+    code, page = await do(person, "/tasks/1/reschedule", do="pick-1", zone="Asia/Seoul")
+    assert code == 200
+    assert re.search(r'name="scheduled_at"[^>]* value="20\d\d-\d\d-\d\dT09:00"', page)
+    assert task(database).status == "queued"
+
+
+async def test_retry_tries_again_what_failed_only(person: Client, database: Database) -> None:
+    store(database, "anna@example.com", "ben@example.com")
+    with database.writing() as db:
+        db.execute(update(Delivery).values(status="sent"))
+        db.execute(update(Delivery).where(Delivery.address == "ben@example.com").values(status="failed"))
+    set_status(database, "failed", sent=1, failed=1)
+    assert "/tasks/1/retry" in await page_of(person, "/tasks/1")
+    code, page = await do(person, "/tasks/1/retry")
+    assert code == 303
+    assert "What failed is being tried again." in page
+    with database.reading() as db:
+        found = {one.address: one.status for one in db.scalars(select(Delivery))}
+    assert found == {"anna@example.com": "sent", "ben@example.com": "queued"}
+    _, page = await do(person, "/tasks/1/retry")
+    assert "There is nothing here to try again." in page
+
+
+async def test_what_is_unknown_is_explained(person: Client, database: Database) -> None:
+    store(database)
+    set_status(database, "failed", unknown=1)
+    page = await page_of(person, "/tasks/1")
+    assert "It may have arrived." in page
+    assert "/tasks/1/retry" not in page
+
+
+async def test_many_recipients_come_in_pages(person: Client, database: Database) -> None:
+    store(database, *(f"person{n:03}@example.com" for n in range(120)))
+    page = await page_of(person, "/tasks/1")
+    assert page.count('<td class="whom">') == 50
+    assert 'href="/tasks/1?after=person049%40example.com"' in page
+    page = await page_of(person, "/tasks/1?after=person099%40example.com")
+    assert page.count('<td class="whom">') == 20
+    assert 'rel="next"' not in page
