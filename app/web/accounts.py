@@ -142,13 +142,6 @@ def sign_in_link(database: Database, settings: Settings) -> str | None:
     return f"{settings.public_url}/sign-in/{token}"
 
 
-async def link_is_good(database: AsyncDatabase, token: str) -> bool:
-    """Whether `use_link` would find somebody. It changes nothing: mail scanners follow links as well."""
-    good = select(SignInLink.user_id).where(SignInLink.digest == digest(token), SignInLink.until > now())
-    async with database.reading() as db:
-        return await db.scalar(good) is not None
-
-
 async def use_link(database: AsyncDatabase, token: str) -> User | None:
     """Whose link it is; it is good no more."""
     used = delete(SignInLink).where(SignInLink.digest == digest(token), SignInLink.until > now())
