@@ -3,9 +3,9 @@
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
-from sqlalchemy import Connection, DateTime, Dialect, Engine, Float, create_engine, event, literal
+from sqlalchemy import Connection, CursorResult, DateTime, Dialect, Engine, Float, Result, create_engine, event, literal
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
@@ -46,6 +46,28 @@ class now(FunctionElement[datetime]):  # noqa: N801 (reads as the SQL function i
 
     def __init__(self, plus: Any = 0) -> None:
         super().__init__(literal(plus, Float) if isinstance(plus, int | float) else plus)
+
+
+class after(FunctionElement[datetime]):  # noqa: N801
+    """`seconds` after `instant`, both of which may be columns; NULL where one of them is."""
+
+    type = Instant()
+    inherit_cache = True
+
+    def __init__(self, instant: Any, seconds: Any) -> None:
+        super().__init__(literal(instant, Instant()) if isinstance(instant, datetime) else instant, seconds)
+
+
+@compiles(after, "sqlite")
+def _after_on_sqlite(element: after, compiler: SQLCompiler, **kw: Any) -> str:
+    instant, seconds = (compiler.process(part, **kw) for part in element.clauses)
+    return f"strftime('%Y-%m-%d %H:%M:%f000', {instant}, ({seconds}) || ' seconds')"
+
+
+@compiles(after, "postgresql")
+def _after_on_postgres(element: after, compiler: SQLCompiler, **kw: Any) -> str:
+    instant, seconds = (compiler.process(part, **kw) for part in element.clauses)
+    return f"({instant} + make_interval(secs => {seconds}))"
 
 
 @compiles(now, "sqlite")
@@ -108,6 +130,11 @@ class AsyncDatabase:
 
     async def close(self) -> None:
         await self.engine.dispose()
+
+
+def rows(result: Result[Any]) -> int:
+    """How many rows an UPDATE or DELETE moved."""
+    return cast(CursorResult[Any], result).rowcount
 
 
 def _url(url: str, is_async: bool = False) -> URL:

@@ -33,7 +33,7 @@ def setup(level: str) -> None:
         )
     )
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    for chatty in ("rq", "alembic", "hypercorn.access", "mail.log"):
+    for chatty in ("rq", "alembic", "hypercorn", "mail.log"):
         logging.getLogger(chatty).setLevel("WARNING")
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],

@@ -10,6 +10,7 @@ from typing import Any
 
 from redis import Redis
 from redis.backoff import NoBackoff
+from redis.client import PubSub
 from redis.retry import Retry
 from rq import Callback, Queue
 from rq.job import Job
@@ -99,6 +100,7 @@ class Rings:
         self._queues[ringing[2]].enqueue_at(
             whole, FUNCTION, args=ringing[:2], job_id=job_id(ringing), job_timeout=TIMEOUT, **_options(ringing)
         )
+        self.redis.publish(News.CHANNEL, job_id(ringing))
 
     def take_back(self, ringing: Ringing) -> None:
         """Remove a ring from wherever it waits. One that is missed finds no row to move."""
@@ -124,6 +126,21 @@ class Rings:
     def waiting(self) -> dict[str, int]:
         """How many rings wait in each queue."""
         return {name: queue.count for name, queue in self._queues.items()}
+
+
+class News:
+    """Wakes the timekeeper when something is entered for later, which may be earlier than what it waits for."""
+
+    CHANNEL = "postdate:entered"
+
+    def __init__(self, redis: Redis) -> None:
+        self._subscription: PubSub = redis.pubsub(ignore_subscribe_messages=True)  # type: ignore[no-untyped-call]
+
+    def wait(self, seconds: float) -> None:
+        """Until there are news, or `seconds` have passed. After a redis.RedisError it subscribes anew."""
+        if not self._subscription.subscribed:
+            self._subscription.subscribe(self.CHANNEL)
+        self._subscription.get_message(timeout=seconds)
 
 
 def job_id(ringing: Ringing) -> str:

@@ -112,6 +112,7 @@ class Office:
         at: datetime | None = None,
         rings: bool = True,
         queue: str = "default",
+        late_limit: int | None = None,
     ) -> int:
         """Store a task as the pages do and ring for it, unless the ring is to get lost. Its id."""
         addresses = (
@@ -119,7 +120,7 @@ class Office:
         )
         request = Request(
             "email/welcome", [Recipient(parse(each)) for each in addresses], "tester", {"name": "Kim"},
-            queue=queue, scheduled_at=at,
+            queue=queue, scheduled_at=at, late_limit=late_limit,
         )  # fmt: skip
         assert not check(request, self.templates)
         with self.database.writing() as db:

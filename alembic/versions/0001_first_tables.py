@@ -25,6 +25,10 @@ def upgrade() -> None:
     op.bulk_insert(counts, [{"status": s, "shard": k, "n": 0} for s in STATUSES for k in range(SHARDS)])
     leases = sa.table("leases", sa.column("name"), sa.column("holder"), sa.column("until", TIME))
     op.bulk_insert(leases, [{"name": "timekeeper", "holder": "", "until": datetime(1970, 1, 1, tzinfo=UTC)}])
+    senders = sa.table("senders", sa.column("name"), sa.column("troubles"), sa.column("gap"))
+    op.bulk_insert(senders, [{"name": "default", "troubles": 0, "gap": 0.0}])
+    repairs = sa.table("repairs", sa.column("name"), sa.column("n"))
+    op.bulk_insert(repairs, [{"name": name, "n": 0} for name in ("released", "rung", "unknown", "condemned")])
     for statement in TRIGGERS[op.get_bind().dialect.name]:
         op.execute(sa.text(statement.replace(":", "\\:")))
 
@@ -45,7 +49,12 @@ def create_core() -> None:
         sa.Column("created_at", TIME, nullable=False),
         sa.Column("started_at", TIME),
         sa.Column("ended_at", TIME),
+        sa.Column("late_limit", sa.Integer),
+        sa.Column("hold_after", TIME),
+        sa.Column("held", sa.Boolean, nullable=False),
+        sa.Column("on_unknown", sa.String(16), nullable=False),
         sa.Column("attempt", sa.Integer, nullable=False),
+        sa.Column("crashes", sa.Integer, nullable=False),
         sa.Column("token", sa.String(32)),
         sa.Column("lease_until", TIME),
         sa.Column("recipients", sa.Integer, nullable=False),
@@ -106,6 +115,21 @@ def create_core() -> None:
         sa.Column("until", TIME, nullable=False),
     )
     op.create_table(
+        "senders",
+        sa.Column("name", sa.String(32), primary_key=True),
+        sa.Column("paused_until", TIME),
+        sa.Column("troubles", sa.Integer, nullable=False),
+        sa.Column("gap", sa.Float, nullable=False),
+        sa.Column("gap_until", TIME),
+        sa.Column("reason", sa.Text),
+    )
+    op.create_table(
+        "repairs",
+        sa.Column("name", sa.String(32), primary_key=True),
+        sa.Column("n", ID, nullable=False),
+        sa.Column("last_at", TIME),
+    )
+    op.create_table(
         "workers",
         sa.Column("name", sa.String(128), primary_key=True),
         sa.Column("started_at", TIME, nullable=False),
@@ -147,8 +171,8 @@ SQLITE = [
       UPDATE task_counts SET n = n + 1 WHERE status = NEW.status AND shard = NEW.id % {SHARDS};
     END""",
     f"""
-    CREATE TRIGGER task_moved AFTER UPDATE OF status, scheduled_at ON tasks
-      WHEN OLD.status <> NEW.status OR OLD.scheduled_at IS NOT NEW.scheduled_at BEGIN
+    CREATE TRIGGER task_moved AFTER UPDATE OF status, scheduled_at, held ON tasks
+      WHEN OLD.status <> NEW.status OR OLD.scheduled_at IS NOT NEW.scheduled_at OR OLD.held <> NEW.held BEGIN
       INSERT INTO task_events (task_id, at, from_status, to_status, who, why)
         VALUES (NEW.id, {SQLITE_CLOCK}, OLD.status, NEW.status, NEW.who, NEW.why);
       UPDATE task_counts SET n = n - 1 WHERE status = OLD.status AND shard = NEW.id % {SHARDS};
@@ -209,7 +233,8 @@ POSTGRES = [
              WHERE b.status <> a.status) m GROUP BY 1, 2) s;
       INSERT INTO task_events (task_id, at, from_status, to_status, who, why)
         SELECT id, clock_timestamp(), b.status, a.status, a.who, a.why FROM before b JOIN after a USING (id)
-        WHERE b.status <> a.status OR b.scheduled_at IS DISTINCT FROM a.scheduled_at ORDER BY id;
+        WHERE b.status <> a.status OR b.held <> a.held OR b.scheduled_at IS DISTINCT FROM a.scheduled_at
+        ORDER BY id;
       IF changes IS NULL THEN RETURN NULL; END IF;
       PERFORM task_count(changes);
       UPDATE deliveries SET status = 'cancelled', updated_at = clock_timestamp()
@@ -248,7 +273,7 @@ TRIGGERS = {"sqlite": SQLITE, "postgresql": POSTGRES}
 
 
 def downgrade() -> None:
-    for table in ("api_tokens", "sign_in_links", "users", "workers", "leases"):
+    for table in ("api_tokens", "sign_in_links", "users", "workers", "repairs", "senders", "leases"):
         op.drop_table(table)
     for table in ("task_counts", "task_events", "deliveries", "tasks"):
         op.drop_table(table)

@@ -15,6 +15,11 @@ SIGN_IN_REFUSED = frozenset({530, 534, 535, 538})
 TOO_MANY_RECIPIENTS = frozenset({452, 552})
 
 
+_SLOWER = re.compile(
+    r"throttl|rate limit|too (fast|many (messages|mails|emails|connections))|slow down|sending rate", re.I
+)
+
+
 class Kind(StrEnum):
     """What became of the message, and so what to do next."""
 
@@ -43,6 +48,11 @@ class Outcome:
     kind: Kind
     reply: str
     wait: float | None = None
+
+    @property
+    def asks_to_slow_down(self) -> bool:
+        """Whether it was not this recipient, but the number of messages, that the server minded."""
+        return self.kind is Kind.later and _SLOWER.search(self.reply) is not None
 
 
 def answered(phase: Phase, code: int, words: bytes) -> Outcome:

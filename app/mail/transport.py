@@ -1,6 +1,7 @@
 """Hands messages to a mail server over one warm connection, and knows at each moment how far it has got."""
 
 import smtplib
+import socket
 import ssl
 from contextlib import suppress
 
@@ -35,6 +36,7 @@ class Connection:
         self._tls = tls
         self._smtp: smtplib.SMTP | None = None
         self._phase = Phase.connect
+        self._aborted = False
 
     def send(self, envelope_from: str, to: Mailbox, message: bytes) -> Outcome:
         """Hand `message` (CRLF line ends) over for one recipient, and say what became of it.
@@ -44,7 +46,7 @@ class Connection:
         _refuse_smuggling(envelope_from, to, message)
         warm = self._smtp is not None
         outcome = self._attempt(envelope_from, to, message)
-        if warm and outcome.kind is Kind.trouble and self._phase in BEFORE_DATA:
+        if warm and outcome.kind is Kind.trouble and self._phase in BEFORE_DATA and not self._aborted:
             # Servers hang up on idle connections, with a 421 or without a word. Nothing was handed over: begin anew.
             outcome = self._attempt(envelope_from, to, message)
         return outcome
@@ -130,6 +132,14 @@ class Connection:
         smtp, self._smtp = self._smtp, None
         if smtp is not None:
             smtp.close()
+
+    def abort(self) -> None:
+        """Cut the connection from another thread: whoever waits for an answer hears none. Nothing is opened again."""
+        self._aborted = True
+        smtp = self._smtp
+        if smtp is not None and smtp.sock is not None:
+            with suppress(OSError):
+                smtp.sock.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         """Say QUIT, if there is anybody to say it to. Never raises."""

@@ -42,6 +42,13 @@ class DeliveryStatus(StrEnum):
     CANCELLED = "cancelled"
 
 
+class OnUnknown(StrEnum):
+    """What is to happen to a message that may have arrived, and may not."""
+
+    HOLD = "hold"  # a person decides
+    AGAIN = "again"  # it is sent again by itself, and may arrive twice: this person's decision for the whole task
+
+
 class Task(Base):
     """What a person asked for: this template, to these people, at this moment.
 
@@ -64,7 +71,12 @@ class Task(Base):
     created_at: Mapped[datetime] = mapped_column(default=now())
     started_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
+    late_limit: Mapped[int | None]  # seconds; a task that starts later than this after it was due is held
+    hold_after: Mapped[datetime | None]  # the same as an instant; None: it is sent however late
+    held: Mapped[bool] = mapped_column(default=False)  # came due too late: a person decides
+    on_unknown: Mapped[str] = mapped_column(Word, default=OnUnknown.HOLD)
     attempt: Mapped[int] = mapped_column(default=0)  # claims so far
+    crashes: Mapped[int] = mapped_column(default=0)  # workers lost over it since a message of it was last sent
     token: Mapped[str | None] = mapped_column(String(32))  # of the lease; every move of its holder names it
     lease_until: Mapped[datetime | None]
     recipients: Mapped[int]
@@ -148,6 +160,29 @@ class Lease(Base):
     name: Mapped[str] = mapped_column(String(32), primary_key=True)
     holder: Mapped[str] = mapped_column(String(128))
     until: Mapped[datetime]
+
+
+class Sender(Base):
+    """What all workers know about the way out: one row, named after nothing yet but `default`."""
+
+    __tablename__ = "senders"
+
+    name: Mapped[str] = mapped_column(String(32), primary_key=True)
+    paused_until: Mapped[datetime | None]  # the server is in trouble; nothing is claimed until then
+    troubles: Mapped[int] = mapped_column(default=0)  # in a row
+    gap: Mapped[float] = mapped_column(default=0)  # seconds between two messages, after the server asked to slow down
+    gap_until: Mapped[datetime | None]
+    reason: Mapped[str | None] = mapped_column(Text)  # the server's words
+
+
+class Repair(Base):
+    """How often each kind of repair was necessary."""
+
+    __tablename__ = "repairs"
+
+    name: Mapped[str] = mapped_column(String(32), primary_key=True)
+    n: Mapped[int] = mapped_column(Id, default=0)
+    last_at: Mapped[datetime | None]
 
 
 class Worker(Base):

@@ -2,12 +2,12 @@
 
 from datetime import datetime
 
-from sqlalchemy import Select, Update, delete, func, or_, select, update
+from sqlalchemy import Select, Update, delete, exists, func, or_, select, update
 from sqlalchemy.sql.dml import Delete, ReturningUpdate
 
 from app.db import now
 from app.tasks.lifecycle import WAITING
-from app.tasks.model import Lease, Task, TaskStatus, Worker
+from app.tasks.model import Lease, Repair, Sender, Task, TaskStatus, Worker
 
 IN_FLIGHT = 5.0
 """Seconds for which a ring may be on its way before its absence from Redis means that it was lost."""
@@ -22,7 +22,10 @@ def expired(limit: int = 100) -> Select[int, str | None]:
 
 
 def unheard(after: int, limit: int = 1000) -> Select[int, int, str]:
-    """Queued tasks that are due, were rung for a while ago and not claimed yet: id, attempt, queue; by id."""
+    """Queued tasks that are due, were rung for a while ago and not claimed yet: id, attempt, queue; by id.
+
+    None while the mail server is in trouble: nobody claims anything then.
+    """
     return (
         select(Task.id, Task.attempt, Task.queue)
         .where(
@@ -30,6 +33,7 @@ def unheard(after: int, limit: int = 1000) -> Select[int, int, str]:
             Task.due_at <= now(),
             Task.rung_at < now(-IN_FLIGHT),
             Task.id > after,
+            ~exists().where(Sender.paused_until > now()),
         )
         .order_by(Task.id)
         .limit(limit)
@@ -38,7 +42,8 @@ def unheard(after: int, limit: int = 1000) -> Select[int, int, str]:
 
 def next_due() -> Select[datetime | None, datetime]:
     """When the promoter has to ring next (None: nothing is in sight), and what the time is now."""
-    return select(func.min(Task.due_at), now()).where(Task.status.in_(WAITING), Task.rung_at.is_(None))
+    waits = [Task.status.in_(WAITING), Task.rung_at.is_(None), Task.held.is_(False)]
+    return select(func.min(Task.due_at), now()).where(*waits)
 
 
 def hold_office(holder: str, name: str = "timekeeper") -> ReturningUpdate[str]:
@@ -66,3 +71,13 @@ def forget_workers(gone_for: float = 86400) -> Delete:
 
 def leave_work(worker: str) -> Delete:
     return delete(Worker).where(Worker.name == worker)
+
+
+def note_repair(name: str, n: int) -> Update:
+    """Count what was put right: released, rung, unknown or condemned."""
+    return update(Repair).where(Repair.name == name).values(n=Repair.n + n, last_at=now())
+
+
+def repairs() -> Select[str, int, datetime | None]:
+    """What was put right since the database was made: name, how often, and when last."""
+    return select(Repair.name, Repair.n, Repair.last_at).order_by(Repair.name)

@@ -8,14 +8,15 @@ from typing import Any
 from sqlalchemy import Insert, insert
 from sqlalchemy.sql.dml import ReturningInsert
 
-from app.db import now
+from app.db import after, now
 from app.mail import N_, Mistake
 from app.mail.addresses import Mailbox
 from app.mail.message import new_message_id
 from app.mail.templates import Template, Templates
-from app.tasks.model import QUEUES, Delivery, Task, TaskStatus
+from app.tasks.model import QUEUES, Delivery, OnUnknown, Task, TaskStatus
 
 MOST_RECIPIENTS = 10_000
+LONGEST_LATE = 30 * 86_400
 LONGEST_VALUE = 10_000
 LARGEST_VARIABLES = 64_000
 
@@ -41,7 +42,10 @@ class Recipient:
 
 @dataclass(frozen=True)
 class Request:
-    """What somebody asks for. `scheduled_at` is aware, or None for at once; `zone` is where it was chosen."""
+    """What somebody asks for. `scheduled_at` is aware, or None for at once; `zone` is where it was chosen.
+
+    `late_limit`: seconds after which a task that has not begun is held for a person, instead of sent late.
+    """
 
     template: str
     recipients: Sequence[Recipient]
@@ -52,6 +56,8 @@ class Request:
     scheduled_at: datetime | None = None
     zone: str | None = None
     undo_seconds: int = 0
+    late_limit: int | None = None
+    on_unknown: str = OnUnknown.HOLD
     key: str | None = None
     digest: str | None = None
 
@@ -59,29 +65,31 @@ class Request:
 def check(request: Request, templates: Templates) -> Mistakes:
     """Every mistake in the request, by field; empty when it can be stored."""
     mistakes: Mistakes = {}
-
-    def note(name: str, mistake: Mistake) -> None:
-        mistakes.setdefault(name, []).append(mistake)
-
-    if request.queue not in QUEUES:
-        note("queue", Mistake(N_("There is no queue named {queue}. Choose {queues}."), queue=request.queue[:64],
-                              queues=", ".join(QUEUES)))  # fmt: skip
-    if not request.recipients:
-        note("recipients", Mistake(N_("Give at least one address.")))
-    if len(request.recipients) > MOST_RECIPIENTS:
-        note("recipients", Mistake(N_("These are {n} recipients; {most} at once are possible."),
-                                   n=len(request.recipients), most=MOST_RECIPIENTS))  # fmt: skip
-    for name, mistake in _oversized(request):
-        note(name, mistake)
+    template = None
     try:
         template = templates.get(request.template)
     except Mistake as wrong:
-        note("template", wrong)
-    else:
-        if not mistakes:
-            for name, mistake in _unrenderable(request, template):
-                note(name, mistake)
+        mistakes["template"] = [wrong]
+    for name, mistake in (*_simple(request), *_oversized(request)):
+        mistakes.setdefault(name, []).append(mistake)
+    if template and not mistakes:
+        for name, mistake in _unrenderable(request, template):
+            mistakes.setdefault(name, []).append(mistake)
     return mistakes
+
+
+def _simple(request: Request) -> Iterator[tuple[str, Mistake]]:
+    if request.queue not in QUEUES:
+        choices = ", ".join(QUEUES)
+        yield "queue", Mistake(N_("There is no queue named {queue}. Choose {queues}."), queue=request.queue[:64],
+                               queues=choices)  # fmt: skip
+    if not request.recipients:
+        yield "recipients", Mistake(N_("Give at least one address."))
+    if len(request.recipients) > MOST_RECIPIENTS:
+        yield "recipients", Mistake(N_("These are {n} recipients; {most} at once are possible."),
+                                    n=len(request.recipients), most=MOST_RECIPIENTS)  # fmt: skip
+    if request.late_limit is not None and not 60 <= request.late_limit <= LONGEST_LATE:
+        yield "late_limit", Mistake(N_("Give a limit from one minute to thirty days."))
 
 
 def _oversized(request: Request) -> Iterator[tuple[str, Mistake]]:
@@ -119,6 +127,7 @@ def _missing(name: str, recipient: Recipient | None) -> Mistake:
 def new_task(request: Request) -> ReturningInsert[int]:
     """The task's row. Returns its id; the database writes its first event and its count in the same statement."""
     later = request.scheduled_at is not None or request.undo_seconds > 0
+    due_at = request.scheduled_at or now(request.undo_seconds)
     return (
         insert(Task)
         .values(
@@ -129,7 +138,10 @@ def new_task(request: Request) -> ReturningInsert[int]:
             queue=request.queue,
             scheduled_at=request.scheduled_at,
             zone=request.zone,
-            due_at=request.scheduled_at or now(request.undo_seconds),
+            due_at=due_at,
+            late_limit=request.late_limit,
+            hold_after=None if request.late_limit is None else after(due_at, request.late_limit),
+            on_unknown=request.on_unknown,
             rung_at=None if later else now(),
             recipients=len(request.recipients),
             who=request.by,

@@ -33,6 +33,7 @@ class Hold:
     task: Row[Any]
     token: str
     result: str = ""
+    gap: float = 0.0  # seconds to leave between two messages
     lost: threading.Event = field(default_factory=threading.Event)
     trouble: Outcome | None = None
 

@@ -4,7 +4,6 @@ import secrets
 import socket
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from os import getpid
 from typing import Any
@@ -22,41 +21,32 @@ from app.mail.message import compose
 from app.mail.outcome import Kind, Outcome
 from app.mail.templates import Templates
 from app.mail.transport import Connection, parse_url
-from app.tasks import lifecycle
-from app.tasks.model import DeliveryStatus
-from app.tasks.retries import LAST_ATTEMPT, wait_for_delivery, wait_for_sender
+from app.tasks import lifecycle, sender
+from app.tasks.retries import wait_for_sender
+from app.worker.handed import Batch, Handed, record, tallies
 from app.worker.hold import Hold, persist, renewing
 
 logger = log.get("worker")
 
 TROUBLE = N_("The mail could not be handed over for now. It is tried again.")
+PATIENCE = 20.0
+"""Seconds; whoever stops us kills us after 25 or 30."""
+
 ASKED_TO_WAIT = N_("The server asked to try again later.")
 STOPPED = N_("Its worker was stopped.")
 STUMBLED = N_("Something went wrong in the worker. It is tried again.")
-
-
-Batch = Sequence[Row[Any]]
-"""Deliveries that are marked as being sent."""
-
-
-@dataclass(frozen=True)
-class Handed:
-    """A delivery that was marked, and what became of it; no outcome: it was not handed over after all."""
-
-    delivery: Row[Any]
-    outcome: Outcome | None
 
 
 class Sender:
     """Sends from one process, over one warm connection. `stopping` is set once it is to take up nothing new."""
 
     def __init__(
-        self, database: Database, templates: Templates, connection: Connection, sender: Mailbox, zone: ZoneInfo
+        self, database: Database, templates: Templates, connection: Connection, mail_from: Mailbox, zone: ZoneInfo
     ) -> None:
         self.database = database
         self.templates = templates
         self.connection = connection
-        self.sender = sender
+        self.mail_from = mail_from
         self.zone = zone
         self.name = f"worker {socket.gethostname()}:{getpid()}"
         self.stopping = threading.Event()
@@ -102,41 +92,63 @@ class Sender:
 
     def _turn(self, held: Hold, handed: Sequence[Handed]) -> Batch:
         """Record what was handed over and mark what is next, in one transaction."""
+        records = [record(held, each) for each in handed if each.outcome]
 
         def turn(db: Session) -> Batch:
-            if db.scalar(lifecycle.keep(held.task.id, held.token, **_tallies(handed))) is None:
+            if db.scalar(lifecycle.keep(held.task.id, held.token, **tallies(records))) is None:
                 held.result = "lost"  # somebody else goes on
                 return []
-            if answered := [_record(h.delivery, h.outcome) for h in handed if h.outcome]:
-                db.connection().execute(lifecycle.record(held.token), answered)
-            if untouched := [h.delivery.id for h in handed if not h.outcome]:
+            if records:
+                db.connection().execute(lifecycle.record(held.token), records)
+            if untouched := [each.delivery.id for each in handed if not each.outcome]:
                 db.execute(lifecycle.put_back(held.task.id, held.token, untouched))
+            self._note(db, held, handed)
             return self._next(db, held)
 
         return persist(self.database, turn)
 
+    def _note(self, db: Session, held: Hold, handed: Sequence[Handed]) -> None:
+        """Tell the other workers what was learnt about the mail server."""
+        outcomes = [each.outcome for each in handed if each.outcome]
+        for outcome in outcomes:
+            if outcome.asks_to_slow_down:
+                db.execute(sender.slow_down(outcome.reply))
+        if outcomes and not held.trouble:
+            db.execute(sender.well())
+
     def _next(self, db: Session, held: Hold) -> Batch:
         """Mark what is next; where nothing is, or nothing more is to be handed over, let go of the task."""
         if held.trouble:
-            wait = max(wait_for_sender(held.task.attempt), held.trouble.wait or 0)
-            logger.warning("the mail server is in trouble", reply=held.trouble.reply, wait=wait)
-            db.execute(lifecycle.give_back(held.task.id, held.token, TROUBLE, wait, held.trouble.reply))
-            held.result = "given back"
+            self._let_go_in_trouble(db, held, held.trouble)
             return []
-        if not self.stopping.is_set():
-            marked = db.execute(lifecycle.mark(held.task.id, held.token)).all()
+        paused, held.gap = db.execute(sender.state()).one()
+        if not self.stopping.is_set() and not paused:
+            marked = db.execute(lifecycle.mark(held.task.id, held.token, 1 if held.gap else lifecycle.BATCH)).all()
             if marked:
                 return sorted(marked, key=lambda delivery: delivery.id)
-        why = STOPPED if self.stopping.is_set() else ASKED_TO_WAIT
+        why = STOPPED if self.stopping.is_set() else TROUBLE if paused else ASKED_TO_WAIT
         settled = db.execute(lifecycle.settle(held.task.id, held.token, why)).first()
         held.result = str(settled.status) if settled else "lost"
         return []
+
+    def _let_go_in_trouble(self, db: Session, held: Hold, trouble: Outcome) -> None:
+        if self.stopping.is_set():  # the connection was cut on purpose, to stop in time
+            db.execute(lifecycle.settle(held.task.id, held.token, STOPPED))
+        else:
+            troubles = db.scalar(sender.pause(trouble.reply))
+            wait = max(wait_for_sender(troubles or 1), trouble.wait or 0)
+            if troubles:
+                db.execute(sender.pause_for(wait))
+            logger.warning("the mail server is in trouble", reply=trouble.reply, wait=wait)
+            db.execute(lifecycle.give_back(held.task.id, held.token, TROUBLE, wait, trouble.reply))
+        held.result = "given back"
 
     def _hand_over(self, held: Hold, batch: Batch) -> Iterator[Handed]:
         for delivery in batch:
             if held.trouble or held.lost.is_set() or self.stopping.is_set():
                 yield Handed(delivery, None)
                 continue
+            self.stopping.wait(held.gap)
             outcome = self._send(held, delivery)
             if outcome.kind is Kind.trouble:
                 held.trouble = outcome
@@ -149,16 +161,24 @@ class Sender:
         try:
             template = self.templates.get(held.task.template)
             content = template.render({**held.task.variables, **delivery.variables}, subject=held.task.subject)
-            message = compose(content, self.sender, to, delivery.message_id, datetime.now(self.zone))
+            message = compose(content, self.mail_from, to, delivery.message_id, datetime.now(self.zone))
         except Mistake as mistake:
             return Outcome(Kind.failed, str(mistake))
-        return self.connection.send(self.sender.address, to, message)
+        return self.connection.send(self.mail_from.address, to, message)
 
     def settle(self) -> None:
         """Settle the task in hand, if one still is; where that has happened already, nothing moves."""
         held, self.held = self.held, None
         if held is not None:
             persist(self.database, lambda db: db.execute(lifecycle.settle(held.task.id, held.token)))
+
+    def stop(self) -> None:
+        """Take up nothing new; what is in hand has PATIENCE seconds to be answered. May be called again and again."""
+        if not self.stopping.is_set():
+            self.stopping.set()
+            cut = threading.Timer(PATIENCE, self.connection.abort)
+            cut.daemon = True
+            cut.start()
 
     def stumble(self, error: BaseException) -> None:
         """After an error nobody foresaw: what was in hand may have arrived, the rest is tried again."""
@@ -169,6 +189,7 @@ class Sender:
 
         def stumble(db: Session) -> None:
             db.execute(lifecycle.lose(held.task.id, held.token))
+            db.execute(lifecycle.tally(held.task.id))
             db.execute(
                 lifecycle.give_back(held.task.id, held.token, STUMBLED, wait_for_sender(held.task.attempt + 2), said)
             )
@@ -178,18 +199,3 @@ class Sender:
     def close(self) -> None:
         self.connection.close()
         self.database.close()
-
-
-def _tallies(handed: Sequence[Handed]) -> dict[str, int]:
-    kinds = [h.outcome.kind for h in handed if h.outcome]
-    return {"sent": kinds.count(Kind.sent), "failed": kinds.count(Kind.failed), "unknown": kinds.count(Kind.unknown)}
-
-
-def _record(delivery: Row[Any], outcome: Outcome) -> dict[str, Any]:
-    status = DeliveryStatus(outcome.kind) if outcome.kind is not Kind.later else DeliveryStatus.QUEUED
-    wait = None
-    if status is DeliveryStatus.QUEUED:
-        wait = wait_for_delivery(delivery.attempt, outcome.wait)
-        if delivery.attempt >= LAST_ATTEMPT:
-            status, wait = DeliveryStatus.FAILED, None
-    return {"of": delivery.id, "to": status.value, "said": outcome.reply, "wait": wait}

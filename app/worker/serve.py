@@ -42,7 +42,7 @@ class _Stopping(threading.Event):
 
     def set(self) -> None:
         PatientQueue.stopping = True
-        self.sender.stopping.set()
+        self.sender.stop()
         super().set()
 
 

@@ -5,22 +5,22 @@ Every worker has one, in a thread of its own; the one that holds the office (a l
 
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from redis import RedisError
 from sqlalchemy import insert
 from sqlalchemy.exc import SQLAlchemyError
 
 from app import log
-from app.db import Database
-from app.ring import Ringing, Rings, job_id
+from app.db import Database, rows
+from app.ring import News, Ringing, Rings, job_id
 from app.tasks import lifecycle, reconcile
 from app.tasks.model import Worker
 
 logger = log.get("timekeeper")
 
 LOOK = 0.2
-"""Seconds between looks at what is due next: a task stored for sooner than that may be late by as much."""
+"""Seconds between looks at what is due next while Redis is away, and nobody can tell us of something earlier."""
 
 CHORES = 1.0
 """Seconds between repairs, and between signs of life."""
@@ -28,9 +28,11 @@ CHORES = 1.0
 
 @dataclass
 class Repairs:
-    """What was put right: tasks taken from lost workers, and rings that had been lost."""
+    """What was put right: tasks taken from lost workers, those given up, their messages, and rings that were lost."""
 
     released: int = 0
+    condemned: int = 0
+    unknown: int = 0
     rung: int = 0
 
 
@@ -41,6 +43,7 @@ class Timekeeper(threading.Thread):
         super().__init__(name=name, daemon=True)
         self.database = database
         self.rings = rings
+        self.news = News(rings.redis)
         self.stopping = threading.Event()
         self._in_office = False
         self._chores_at = 0.0
@@ -52,7 +55,15 @@ class Timekeeper(threading.Thread):
             except (SQLAlchemyError, RedisError, OSError) as error:
                 logger.warning("cannot keep the time for now", error=str(error).partition("\n")[0])
                 wait = CHORES
-            self.stopping.wait(wait)
+            if wait > 0:
+                self._wait(wait)
+
+    def _wait(self, seconds: float) -> None:
+        """Until then, or until something is stored that may be due earlier; without Redis, in small steps."""
+        try:
+            self.news.wait(seconds)
+        except (RedisError, OSError):
+            self.stopping.wait(min(seconds, LOOK))
 
     def _beat(self) -> float:
         """Do what is to be done now. Returns seconds until there may be something again."""
@@ -61,7 +72,7 @@ class Timekeeper(threading.Thread):
             self._in_office = self._sign()
             if self._in_office:
                 self.reconcile()
-        return self._promote() if self._in_office else CHORES
+        return self._promote() if self._in_office else self._until_chores()
 
     def _sign(self) -> bool:
         """Show that this worker lives. Returns whether it holds the office."""
@@ -75,15 +86,21 @@ class Timekeeper(threading.Thread):
         with self.database.reading() as db:
             due, now = db.execute(reconcile.next_due()).one()
         if due is None:
-            return LOOK
-        wait = (due - now).total_seconds()
+            return self._until_chores()
+        wait: float = (due - now).total_seconds()
         if wait > 0:
-            return min(wait, LOOK)
+            return min(wait, self._until_chores())
         self._ring(self._due())
         return 0
 
+    def _until_chores(self) -> float:
+        return max(0.01, self._chores_at - time.monotonic())
+
     def _due(self) -> list[Ringing]:
         with self.database.writing() as db:
+            late = db.execute(lifecycle.hold_late()).all()
+            if late:
+                logger.warning("held: they could not be sent in time", tasks=[row.id for row in late])
             return [tuple(row) for row in db.execute(lifecycle.promote())]
 
     def _ring(self, ringings: list[Ringing]) -> None:
@@ -94,26 +111,36 @@ class Timekeeper(threading.Thread):
 
     def reconcile(self) -> Repairs:
         """Put right what nobody is working on: expired leases, and rings that are nowhere to be found."""
-        repairs = Repairs(released=self._release_expired())
+        repairs = Repairs()
+        self._release_expired(repairs)
         try:
             repairs.rung = self._ring_unheard()
         except (RedisError, OSError) as error:
             logger.warning("Redis is away; lost rings cannot be told from others", error=str(error))
-        if repairs.released or repairs.rung:
-            logger.info("repaired", released=repairs.released, rung=repairs.rung)
+        if found := {name: n for name, n in asdict(repairs).items() if n}:
+            logger.info("repaired", **found)
+            with self.database.writing() as db:
+                for name, n in found.items():
+                    db.execute(reconcile.note_repair(name, n))
         return repairs
 
-    def _release_expired(self) -> int:
+    def _release_expired(self, repairs: Repairs) -> None:
         with self.database.reading() as db:
             expired = db.execute(reconcile.expired()).all()
-        released: list[Ringing] = []
         for task_id, token in expired:
             with self.database.writing() as db:
-                if row := db.execute(lifecycle.release(task_id, token)).first():
-                    db.execute(lifecycle.lose(task_id, token))
-                    released.append(tuple(row))
-        self._ring(released)
-        return len(released)
+                released = db.execute(lifecycle.release(task_id, token)).first()
+                condemned = None if released else db.scalar(lifecycle.condemn(task_id, token))
+                if not released and not condemned:
+                    continue  # its worker, or another reconciler, was faster
+                repairs.unknown += rows(db.execute(lifecycle.lose(task_id, token)))
+                if condemned:
+                    db.execute(lifecycle.give_up(task_id))
+                db.execute(lifecycle.tally(task_id))
+            repairs.released += released is not None
+            repairs.condemned += condemned is not None
+            if released:
+                self._ring([tuple(released)])
 
     def _ring_unheard(self) -> int:
         with self.database.reading() as db:

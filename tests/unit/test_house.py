@@ -88,4 +88,4 @@ def test_a_status_changes_in_one_file_only() -> None:
         and isinstance(node.args[0], ast.Name)
         and node.args[0].id in ("Task", "Delivery")
     ]
-    assert set(writers) == {"tasks/lifecycle.py"}
+    assert set(writers) == {"tasks/lifecycle/moves.py"}

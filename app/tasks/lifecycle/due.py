@@ -1,0 +1,118 @@
+"""The moves of the timekeeper: ring for what is due, and put right what a lost worker left."""
+
+from sqlalchemy import Update, case, select
+
+from app.db import now
+from app.mail import N_
+from app.tasks.lifecycle.moves import WAITING, Move, among, count, delivery, held, task
+from app.tasks.model import Delivery, DeliveryStatus, OnUnknown, Task, TaskStatus
+
+CRASHES = 3
+"""Workers that one task may cost, without a message sent between, until it is condemned."""
+
+POISON = N_("Three workers were lost over this task, one after another, so it is not tried again by itself.")
+
+
+def promote(limit: int = 1000, task_id: int | None = None) -> Move:
+    """scheduled → queued for up to `limit` tasks that are due, those first that are due first; or for one task.
+
+    A queued task that had to wait and is due again comes along: it has to be rung for as well. Returns id, attempt
+    and queue of each, to be rung for after the commit.
+    """
+    due = [Task.status.in_(WAITING), Task.rung_at.is_(None), Task.held.is_(False), Task.due_at <= now()]
+    first = select(Task.id).where(*due).order_by(Task.due_at).limit(limit).with_for_update(skip_locked=True)
+    which = among(first) if task_id is None else Task.id == task_id
+    return (
+        task(which, *due)
+        .values(status=TaskStatus.QUEUED, rung_at=now(), who="timekeeper", why=N_("It is due."))
+        .returning(Task.id, Task.attempt, Task.queue)
+    )
+
+
+def hold_late() -> Move:
+    """scheduled or queued → scheduled and held, where it came due longer ago than its limit, and was never started."""
+    return (
+        task(Task.status.in_(WAITING), Task.held.is_(False), Task.attempt == 0, Task.hold_after < now())
+        .values(
+            status=TaskStatus.SCHEDULED,
+            held=True,
+            rung_at=None,
+            who="timekeeper",
+            why=N_("It could not be sent in time, and waits for a decision."),
+        )
+        .returning(Task.id, Task.attempt, Task.queue)
+    )
+
+
+def ring_again(task_ids: list[int]) -> Move:
+    """Note that queued tasks are being rung for once more. Returns id, attempt and queue of those still queued."""
+    return (
+        task(Task.id.in_(task_ids), Task.status == TaskStatus.QUEUED)
+        .values(rung_at=now())
+        .returning(Task.id, Task.attempt, Task.queue)
+    )
+
+
+def release(task_id: int, token: str | None) -> Move:
+    """started → queued, when the lease ran out: its worker is gone. To be followed by `lose`, `tally` and a ring."""
+    return (
+        task(*held(task_id, token), Task.lease_until < now(), Task.crashes < CRASHES - 1)
+        .values(
+            status=TaskStatus.QUEUED,
+            due_at=now(),
+            rung_at=now(),
+            token=None,
+            lease_until=None,
+            crashes=Task.crashes + 1,
+            who="reconciler",
+            why=N_("Its worker was lost."),
+        )
+        .returning(Task.id, Task.attempt, Task.queue)
+    )
+
+
+def condemn(task_id: int, token: str | None) -> Move:
+    """started → failed, when the lease ran out once too often. To be followed by `lose`, `give_up` and `tally`."""
+    return (
+        task(*held(task_id, token), Task.lease_until < now(), Task.crashes >= CRASHES - 1)
+        .values(
+            status=TaskStatus.FAILED,
+            ended_at=now(),
+            token=None,
+            lease_until=None,
+            crashes=0,
+            who="reconciler",
+            why=POISON,
+            error=POISON,
+        )
+        .returning(Task.id)
+    )
+
+
+def lose(task_id: int, token: str | None) -> Update:
+    """sending → unknown for what a lost worker had in hand: it may have arrived, and only a person can tell.
+
+    Where a person said so beforehand (OnUnknown.AGAIN), it goes back to queued instead.
+    """
+    asked = select(Task.on_unknown).where(Task.id == task_id).scalar_subquery()
+    return delivery(
+        Delivery.task_id == task_id, Delivery.status == DeliveryStatus.SENDING, Delivery.token == token
+    ).values(
+        status=case((asked == OnUnknown.AGAIN, DeliveryStatus.QUEUED), else_=DeliveryStatus.UNKNOWN),
+        reply=N_("The worker was lost while it handed this message over. It may have arrived."),
+        updated_at=now(),
+    )
+
+
+def give_up(task_id: int) -> Update:
+    """queued → failed for what a condemned task has left."""
+    return delivery(Delivery.task_id == task_id, Delivery.status == DeliveryStatus.QUEUED).values(
+        status=DeliveryStatus.FAILED, reply=POISON, updated_at=now()
+    )
+
+
+def tally(task_id: int) -> Update:
+    """Count a task's deliveries anew."""
+    return task(Task.id == task_id).values(
+        sent=count(DeliveryStatus.SENT), failed=count(DeliveryStatus.FAILED), unknown=count(DeliveryStatus.UNKNOWN)
+    )

@@ -1,0 +1,162 @@
+"""The moves of the worker that holds a task: every one of them names its lease."""
+
+from sqlalchemy import Update, bindparam, case, exists, func, literal, null, or_, select
+
+from app.db import now
+from app.tasks.lifecycle.moves import Move, among, count, delivery, held, task
+from app.tasks.model import Delivery, DeliveryStatus, Sender, Task, TaskStatus
+
+LEASE = 9.0
+"""Seconds for which a claim, or its renewal, holds. After a crash this is what the others wait for."""
+
+BATCH = 10
+"""Deliveries marked, handed over and recorded together; a crash can leave no more than these unknown."""
+
+
+def claim(task_id: int, attempt: int, token: str, by: str) -> Move:
+    """queued → started, if it is due and no other claim came first; `attempt` is the one the ring was for.
+
+    Nothing is claimed while the mail server is in trouble: see `sender.pause`. Returns the task's id, attempt (now one
+    higher), template, subject, variables, on_unknown and started_at.
+    """
+    paused = exists().where(Sender.paused_until > now())
+    return (
+        task(
+            Task.id == task_id,
+            Task.status == TaskStatus.QUEUED,
+            Task.attempt == attempt,
+            Task.due_at <= now(),
+            or_(Task.hold_after.is_(None), Task.hold_after >= now(), Task.attempt > 0),
+            ~paused,
+        )
+        .values(
+            status=TaskStatus.STARTED,
+            attempt=Task.attempt + 1,
+            token=token,
+            lease_until=now(LEASE),
+            started_at=func.coalesce(Task.started_at, now()),
+            who=by,
+            why=None,
+        )
+        .returning(Task.id, Task.attempt, Task.template, Task.subject, Task.variables, Task.on_unknown, Task.started_at)
+    )
+
+
+def keep(task_id: int, token: str, sent: int = 0, failed: int = 0, unknown: int = 0) -> Move:
+    """Renew the lease and add to the tallies. No row: the lease is lost, hand nothing more over, write nothing."""
+    return (
+        task(*held(task_id, token))
+        .values(
+            lease_until=now(LEASE),
+            sent=Task.sent + sent,
+            failed=Task.failed + failed,
+            unknown=Task.unknown + unknown,
+            crashes=0 if sent else Task.crashes,
+        )
+        .returning(Task.id)
+    )
+
+
+def mark(task_id: int, token: str, limit: int = BATCH) -> Move:
+    """queued → sending for up to `limit` deliveries whose time has come. Committed before anything is handed over.
+
+    Returns id, address, name, variables, attempt and message_id of each.
+    """
+    ready = (
+        select(Delivery.id)
+        .where(
+            Delivery.task_id == task_id,
+            Delivery.status == DeliveryStatus.QUEUED,
+            or_(Delivery.due_at.is_(None), Delivery.due_at <= now()),
+        )
+        .order_by(Delivery.id)
+        .limit(limit)
+    )
+    return (
+        delivery(
+            among(ready, Delivery.id),
+            Delivery.status == DeliveryStatus.QUEUED,
+            exists().where(*held(task_id, token)),
+        )
+        .values(status=DeliveryStatus.SENDING, token=token, attempt=Delivery.attempt + 1, updated_at=now())
+        .returning(
+            Delivery.id,
+            Delivery.address,
+            Delivery.name,
+            Delivery.variables,
+            Delivery.attempt,
+            Delivery.message_id,
+        )
+    )
+
+
+def record(token: str) -> Update:
+    """sending → what became of it, for many at once: each takes `of` (id), `to` (status), `said` (the server's words)
+    and `wait` (seconds until it may be tried again; only meant where it goes back to queued)."""
+    again = case((bindparam("to") == DeliveryStatus.QUEUED, now(bindparam("wait"))), else_=null())
+    return delivery(
+        Delivery.id == bindparam("of"), Delivery.status == DeliveryStatus.SENDING, Delivery.token == token
+    ).values(status=bindparam("to"), reply=bindparam("said"), due_at=again, updated_at=now())
+
+
+def put_back(task_id: int, token: str, delivery_ids: list[int]) -> Update:
+    """sending → queued for what was marked and then not handed over; the attempt does not count."""
+    return delivery(
+        Delivery.id.in_(delivery_ids),
+        Delivery.task_id == task_id,
+        Delivery.status == DeliveryStatus.SENDING,
+        Delivery.token == token,
+    ).values(status=DeliveryStatus.QUEUED, attempt=Delivery.attempt - 1, updated_at=now())
+
+
+def settle(task_id: int, token: str, why: str | None = None) -> Move:
+    """started → finished, failed, or back to queued, by what its deliveries add up to. Returns status and due_at.
+
+    `why` is said where something is left, which is then due again at the earliest of its waits.
+    """
+    left = count(DeliveryStatus.QUEUED, DeliveryStatus.SENDING)
+    bad = count(DeliveryStatus.FAILED, DeliveryStatus.UNKNOWN)
+    waits = [Delivery.task_id == Task.id, Delivery.status == DeliveryStatus.QUEUED]
+    earliest = select(func.min(func.coalesce(Delivery.due_at, now()))).where(*waits).correlate(Task).scalar_subquery()
+    said = (
+        select(Delivery.reply)
+        .where(Delivery.task_id == Task.id, Delivery.status.in_((DeliveryStatus.FAILED, DeliveryStatus.UNKNOWN)))
+        .order_by(Delivery.status, Delivery.id)
+        .limit(1)
+        .correlate(Task)
+        .scalar_subquery()
+    )
+    return (
+        task(*held(task_id, token))
+        .values(
+            status=case((left > 0, TaskStatus.QUEUED), (bad > 0, TaskStatus.FAILED), else_=TaskStatus.FINISHED),
+            sent=count(DeliveryStatus.SENT),
+            failed=count(DeliveryStatus.FAILED),
+            unknown=count(DeliveryStatus.UNKNOWN),
+            ended_at=case((left > 0, null()), else_=now()),
+            due_at=case((left > 0, func.coalesce(earliest, now())), else_=Task.due_at),
+            rung_at=case((left > 0, null()), else_=Task.rung_at),
+            why=case((left > 0, literal(why)), else_=null()),
+            error=said,
+            token=None,
+            lease_until=None,
+        )
+        .returning(Task.status, Task.due_at)
+    )
+
+
+def give_back(task_id: int, token: str, why: str, wait: float = 0, error: str | None = None) -> Move:
+    """started → queued by the worker that holds it, due again in `wait` seconds."""
+    return (
+        task(*held(task_id, token))
+        .values(
+            status=TaskStatus.QUEUED,
+            due_at=now(wait),
+            rung_at=None,
+            token=None,
+            lease_until=None,
+            why=why,
+            error=func.coalesce(error, Task.error),
+        )
+        .returning(Task.id)
+    )

@@ -1,0 +1,46 @@
+"""What every move is made of."""
+
+from typing import Any
+
+from sqlalchemy import ColumnElement, ScalarSelect, Select, Update, func, select, update
+from sqlalchemy.sql.dml import ReturningUpdate
+
+from app.tasks.model import Delivery, DeliveryStatus, Task, TaskStatus
+
+Move = ReturningUpdate[*tuple[Any, ...]]
+
+WAITING = (TaskStatus.SCHEDULED, TaskStatus.QUEUED)
+
+
+def task(*where: ColumnElement[bool]) -> Update:
+    """An UPDATE of tasks."""
+    return update(Task).where(*where).execution_options(synchronize_session=False)
+
+
+def delivery(*where: ColumnElement[bool]) -> Update:
+    """An UPDATE of deliveries."""
+    return update(Delivery).where(*where).execution_options(synchronize_session=False)
+
+
+def among(chosen: Select[int], column: Any = Task.id) -> ColumnElement[bool]:
+    """Whether the column is one of the ids chosen, and they are chosen once."""
+    # As a plain IN, Postgres may run the choice again for every row, and so exceed its limit.
+    once = chosen.cte("chosen").prefix_with("MATERIALIZED")
+    is_among: ColumnElement[bool] = column.in_(select(once.c.id))
+    return is_among
+
+
+def held(task_id: int, token: str | None) -> list[ColumnElement[bool]]:
+    """That the task is started, under this lease and no other."""
+    return [Task.id == task_id, Task.status == TaskStatus.STARTED, Task.token == token]
+
+
+def count(*statuses: DeliveryStatus) -> ScalarSelect[int]:
+    """How many of a task's deliveries have one of these statuses."""
+    return (
+        select(func.count())
+        .select_from(Delivery)
+        .where(Delivery.task_id == Task.id, Delivery.status.in_(statuses))
+        .correlate(Task)
+        .scalar_subquery()
+    )

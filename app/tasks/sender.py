@@ -1,0 +1,49 @@
+"""The way out, as all workers know it: paused while the mail server is in trouble, slowed down when it asks."""
+
+from sqlalchemy import Select, Update, case, func, or_, select, update
+from sqlalchemy.sql.dml import ReturningUpdate
+
+from app.db import now
+from app.tasks.model import Sender
+
+NAME = "default"
+SLOW_FOR = 600
+"""Seconds for which a request to slow down is heeded."""
+
+GAPS = (0.1, 10.0)
+"""Seconds between two messages: at the first request to slow down, and at most; doubled at each further one."""
+
+
+def state() -> Select[bool, float]:
+    """Whether nothing may be handed over for now, and the seconds to leave between two messages."""
+    paused = func.coalesce(Sender.paused_until > now(), False)
+    gap = case((Sender.gap_until > now(), Sender.gap), else_=0.0)
+    return select(paused, gap).where(Sender.name == NAME)
+
+
+def pause(reason: str) -> ReturningUpdate[int]:
+    """Note that the server is in trouble. No row: somebody else has paused everything already. Returns how often."""
+    return (
+        update(Sender)
+        .where(Sender.name == NAME, or_(Sender.paused_until.is_(None), Sender.paused_until <= now()))
+        .values(troubles=Sender.troubles + 1, reason=reason, paused_until=now(1))
+        .returning(Sender.troubles)
+    )
+
+
+def pause_for(seconds: float) -> Update:
+    """How long the pause lasts that was just noted."""
+    return update(Sender).where(Sender.name == NAME).values(paused_until=now(seconds))
+
+
+def well() -> Update:
+    """The server works: whatever trouble there was is over."""
+    return update(Sender).where(Sender.name == NAME, Sender.troubles > 0).values(troubles=0, paused_until=None)
+
+
+def slow_down(reason: str) -> Update:
+    """Leave more time between two messages."""
+    least, most = GAPS
+    doubled = case((Sender.gap * 2 > most, most), (Sender.gap * 2 < least, least), else_=Sender.gap * 2)
+    slow = case((Sender.gap_until > now(), doubled), else_=least)
+    return update(Sender).where(Sender.name == NAME).values(gap=slow, gap_until=now(SLOW_FOR), reason=reason)

@@ -1,0 +1,48 @@
+"""What became of the messages of one batch, as the rows will say it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Row
+
+from app.mail.outcome import Kind, Outcome
+from app.tasks.model import DeliveryStatus, OnUnknown
+from app.tasks.retries import LAST_ATTEMPT, LONGEST_TRY, wait_for_delivery
+from app.worker.hold import Hold
+
+Batch = Sequence[Row[Any]]
+"""Deliveries that are marked as being sent."""
+
+
+@dataclass(frozen=True)
+class Handed:
+    """A delivery that was marked, and what became of it; no outcome: it was not handed over after all."""
+
+    delivery: Row[Any]
+    outcome: Outcome | None
+
+
+def record(held: Hold, handed: Handed) -> dict[str, Any]:
+    """What lifecycle.record takes for it."""
+    delivery, outcome = handed.delivery, handed.outcome
+    assert outcome is not None  # noqa: S101 (only what was handed over is recorded)
+    status, wait = _status(held, outcome), None
+    if status is DeliveryStatus.QUEUED:
+        wait = wait_for_delivery(delivery.attempt, outcome.wait)
+        if delivery.attempt >= LAST_ATTEMPT or datetime.now(UTC) - held.task.started_at > LONGEST_TRY:
+            status = DeliveryStatus.FAILED if outcome.kind is Kind.later else DeliveryStatus.UNKNOWN
+    return {"of": delivery.id, "to": status.value, "said": outcome.reply, "wait": wait}
+
+
+def _status(held: Hold, outcome: Outcome) -> DeliveryStatus:
+    if outcome.kind is Kind.later or (outcome.kind is Kind.unknown and held.task.on_unknown == OnUnknown.AGAIN):
+        return DeliveryStatus.QUEUED
+    return DeliveryStatus(outcome.kind.value)
+
+
+def tallies(records: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    """How many were sent, failed or are unknown."""
+    became = [each["to"] for each in records]
+    return {status: became.count(status) for status in ("sent", "failed", "unknown")}

@@ -1,0 +1,198 @@
+"""When the way out is blocked, when a task kills its workers, when it is too late: nobody is to blame, all is said."""
+
+import time
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+
+from sqlalchemy import func, select, text, update
+
+from app.db import now
+from app.tasks import lifecycle, queries, reconcile, sender
+from app.tasks.model import Delivery, OnUnknown, Sender, Task
+from app.worker.timekeeper import Timekeeper
+from tests.parts import Office, wait_until
+from tests.sink import HANG_UP
+
+
+def statuses(office: Office) -> dict[str, int]:
+    return dict(office.all(select(Delivery.status, func.count()).group_by(Delivery.status)))
+
+
+def timekeeper(office: Office) -> Timekeeper:
+    return Timekeeper(office.database, office.rings, "timekeeper of a test")
+
+
+def expire(office: Office, task_id: int) -> None:
+    with office.database.writing() as db:
+        db.execute(update(Task).where(Task.id == task_id).values(lease_until=now(-1)))
+
+
+def hold(office: Office, task_id: int, attempt: int, token: str, marks: int = 0) -> None:
+    """Claim it as a worker would, and have that many messages in hand."""
+    with office.database.writing() as db:
+        assert db.execute(lifecycle.claim(task_id, attempt, token, "worker")).first()
+        if marks:
+            assert len(db.execute(lifecycle.mark(task_id, token, marks)).all()) == marks
+
+
+def test_a_server_in_trouble_pauses_everybody_and_one_task_finds_out_for_all(office: Office) -> None:
+    office.sink.script = lambda step, address: "421 4.3.2 closing" if step == "connect" else None
+    with office.worker():
+        tasks = [office.submit() for _ in range(20)]
+        wait_until(lambda: (office.one(select(Sender.troubles))[0] or 0) >= 2, 20, "the pause has grown once")
+        assert office.one(select(func.sum(Task.attempt)))[0] < 10, "not every task tries the door"
+        office.sink.script = lambda step, address: None
+        assert {office.wait_for(task_id, seconds=40) for task_id in tasks} == {"finished"}
+    assert set(office.sink.addresses.values()) == {20}
+    assert office.one(select(Sender.troubles))[0] == 0
+
+
+def test_a_request_to_slow_down_is_heeded(office: Office) -> None:
+    told = "451 4.7.1 sending rate limit exceeded"
+    office.sink.script = lambda step, address: told if (step, address) == ("rcpt", "r0@example.com") else None
+    with office.worker():
+        task_id = office.submit(16)
+        office.sink.wait_for(15)
+        office.wait_for(task_id, "queued")
+    taken = [each.at for each in office.sink.taken]
+    after_the_first_batch = [later - earlier for earlier, later in pairwise(taken[9:])]
+    assert min(after_the_first_batch) >= 0.09
+    assert office.one(sender.state())[1] == 0.1
+
+
+def test_a_task_that_kills_three_workers_is_failed_with_that_reason(office: Office) -> None:
+    task_id = office.submit(3, rings=False)
+    for attempt in range(3):
+        hold(office, task_id, attempt, f"token{attempt}", marks=1)
+        expire(office, task_id)
+        timekeeper(office).reconcile()
+    task = office.one(queries.task(task_id))[0]
+    assert (task.status, task.unknown, task.failed) == ("failed", 3, 0)
+    assert "Three workers were lost" in task.error
+
+
+def test_what_a_condemned_task_has_left_is_failed_and_can_be_retried(office: Office) -> None:
+    task_id = office.submit(5, rings=False)
+    for attempt in range(3):
+        hold(office, task_id, attempt, f"token{attempt}")
+        expire(office, task_id)
+        timekeeper(office).reconcile()
+    assert statuses(office) == {"failed": 5}
+    with office.database.writing() as db:
+        ringing = db.execute(lifecycle.retry(task_id, "boss")).one()
+        db.execute(lifecycle.requeue_failed(task_id))
+    with office.worker():
+        office.rings.ring([tuple(ringing)])
+        assert office.wait_for(task_id) == "finished"
+
+
+def test_workers_lost_by_chance_over_a_large_task_do_not_condemn_it(office: Office) -> None:
+    task_id = office.submit(10, rings=False)
+    for attempt in range(5):
+        token = f"token{attempt}"
+        hold(office, task_id, attempt, token, marks=1)
+        with office.database.writing() as db:
+            of = db.scalar(select(Delivery.id).where(Delivery.status == "sending"))
+            db.connection().execute(lifecycle.record(token), [{"of": of, "to": "sent", "said": "250", "wait": None}])
+            assert db.scalar(lifecycle.keep(task_id, token, sent=1))
+        expire(office, task_id)
+        timekeeper(office).reconcile()
+    assert office.status(task_id) == "queued"
+
+
+def test_a_person_may_decide_beforehand_that_what_is_unknown_is_sent_again(office: Office) -> None:
+    task_id = office.submit(3, rings=False)
+    with office.database.writing() as db:
+        db.execute(update(Task).values(on_unknown=OnUnknown.AGAIN))
+    hold(office, task_id, 0, "token", marks=2)
+    expire(office, task_id)
+    timekeeper(office).reconcile()
+    assert statuses(office) == {"queued": 3}
+
+
+def test_of_what_is_unknown_a_person_says_that_it_arrived_or_has_it_sent_again(office: Office) -> None:
+    office.sink.script = lambda step, address: HANG_UP if step == "taken" and address < "r2" else None
+    with office.worker():
+        task_id = office.submit(4)
+        assert office.wait_for(task_id) == "failed"
+        assert statuses(office) == {"sent": 2, "unknown": 2}
+        office.sink.script = lambda step, address: None
+        for decision, address in ((lifecycle.arrived, "r0@example.com"), (lifecycle.send_again, "r1@example.com")):
+            with office.database.writing() as db:
+                ringing = db.execute(lifecycle.decide(task_id, "boss", "a decision")).one()
+                db.execute(decision(task_id, address))
+                db.execute(lifecycle.tally(task_id))
+            office.rings.ring([tuple(ringing)])
+            office.wait_for(task_id)
+    assert office.status(task_id) == "finished"
+    assert office.sink.addresses == {"r0@example.com": 1, "r1@example.com": 2, "r2@example.com": 1, "r3@example.com": 1}
+    events = [(e.address, e.to_status, e.who) for (e,) in office.all(queries.events(task_id)) if e.who == "boss"]
+    assert ("r0@example.com", "sent", "boss") in events
+    assert ("r1@example.com", "queued", "boss") in events
+
+
+def test_what_comes_due_too_late_is_held_until_a_person_says_so(office: Office) -> None:
+    task_id = office.submit(at=datetime.now(UTC) - timedelta(hours=2), rings=False, late_limit=3600)
+    punctual = office.submit(at=datetime.now(UTC) - timedelta(minutes=2), rings=False, late_limit=3600)
+    with office.worker():
+        assert office.wait_for(punctual) == "finished"
+        time.sleep(0.5)
+        task = office.one(queries.task(task_id))[0]
+        assert (task.status, task.held) == ("scheduled", True)
+        assert task.why == "It could not be sent in time, and waits for a decision."
+        with office.database.writing() as db:
+            assert db.execute(lifecycle.send_now(task_id, "boss")).first()
+        assert office.wait_for(task_id) == "finished"
+    moves = [(e.from_status, e.to_status, e.who) for (e,) in office.all(queries.events(task_id)) if not e.address]
+    assert moves[:3] == [
+        (None, "scheduled", "tester"),
+        ("scheduled", "scheduled", "timekeeper"),
+        ("scheduled", "scheduled", "boss"),
+    ]
+
+
+def test_a_held_task_can_be_rescheduled_and_has_its_limit_again(office: Office) -> None:
+    task_id = office.submit(at=datetime.now(UTC) - timedelta(hours=2), rings=False, late_limit=3600)
+    later = datetime.now(UTC) + timedelta(hours=5)
+    with office.database.writing() as db:
+        assert db.execute(lifecycle.hold_late()).first()
+        assert db.execute(lifecycle.reschedule(task_id, later, None, "boss")).first()
+    held, hold_after = office.one(select(Task.held, Task.hold_after))
+    assert not held
+    assert abs(hold_after - later - timedelta(hours=1)) < timedelta(milliseconds=2)
+
+
+def test_what_was_repaired_is_counted(office: Office) -> None:
+    task_id = office.submit(3, rings=False)
+    hold(office, task_id, 0, "token", marks=2)
+    expire(office, task_id)
+    timekeeper(office).reconcile()
+    assert {name: n for name, n, _ in office.all(reconcile.repairs())} == {
+        "condemned": 0, "released": 1, "rung": 0, "unknown": 2,
+    }  # fmt: skip
+
+
+def test_sigterm_waits_for_an_answer_but_not_for_ever(office: Office) -> None:
+    office.sink.script = lambda step, address: 60.0 if step == "end" else None
+    with office.worker() as process:
+        task_id = office.submit(3)
+        wait_until(lambda: statuses(office).get("sending"), 10, "it is being sent")
+        time.sleep(0.3)
+        begun = time.monotonic()
+        process.terminate()
+        assert process.wait(30) == 0
+        assert time.monotonic() - begun <= 25
+    assert statuses(office) == {"unknown": 1, "queued": 2}
+    assert office.status(task_id) == "queued"
+
+
+def test_a_database_that_is_locked_for_five_seconds_costs_time_and_nothing_else(office: Office) -> None:
+    with office.worker():
+        wait_until(lambda: office.one(queries.live_workers())[0], 20, "the worker lives")
+        tasks = [office.submit(5) for _ in range(3)]
+        with office.database.writing() as db:
+            if office.database.engine.dialect.name == "postgresql":
+                db.execute(text("LOCK TABLE deliveries, tasks IN ACCESS EXCLUSIVE MODE"))
+            time.sleep(5)
+        assert {office.wait_for(task_id, seconds=40) for task_id in tasks} <= {"finished", "failed"}
+    assert set(office.sink.addresses.values()) == {3}
