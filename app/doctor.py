@@ -14,7 +14,7 @@ from app.mail.server import parse_url
 from app.mail.templates import Templates
 from app.migrate import head
 from app.ring import Rings, connect
-from app.tasks import queries
+from app.tasks import queries, reconcile
 
 CLOCKS_APART = 2.0
 """Seconds by which this machine's clock may differ from the database's before it is worth a word."""
@@ -33,6 +33,7 @@ def examine(settings: Settings) -> int:
         ("redis", lambda: _redis(settings)),
         ("workers", lambda: _workers(database)),
         ("tasks", lambda: _tasks(database)),
+        ("repairs", lambda: _repairs(database)),
         ("mail server", lambda: _mail_server(settings)),
         ("templates", _templates),
     ]
@@ -85,6 +86,12 @@ def _tasks(database: Database) -> str:
     with database.reading() as db:
         counts = {status: int(n) for status, n in db.execute(queries.counts()).tuples()}
     return ", ".join(f"{status} {n}" for status, n in sorted(counts.items()))
+
+
+def _repairs(database: Database) -> str:
+    with database.reading() as db:
+        made = [(name, n, at) for name, n, at in db.execute(reconcile.repairs()).tuples() if n]
+    return ", ".join(f"{name} {n} (last {at:%Y-%m-%d %H:%M} UTC)" for name, n, at in made) or "none was necessary"
 
 
 def _mail_server(settings: Settings) -> str:

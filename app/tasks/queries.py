@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy import Select, func, select
 
 from app.db import now
-from app.tasks.model import Delivery, Task, TaskCount, TaskEvent, Worker
+from app.tasks.model import Delivery, Sender, Task, TaskCount, TaskEvent, Worker
 
 PAGE = 50
 
@@ -76,3 +76,9 @@ def events(task_id: int, limit: int = 1000) -> Select[TaskEvent]:
 
 def live_workers() -> Select[int]:
     return select(func.count()).select_from(Worker).where(Worker.seen_at > now(-WORKER_ALIVE))
+
+
+def way_out() -> Select[str | None, int]:
+    """The mail server's words if it is in trouble for now (else None), and how many workers live."""
+    trouble = select(Sender.reason).where(Sender.paused_until > now()).limit(1).scalar_subquery()
+    return select(trouble, live_workers().scalar_subquery())

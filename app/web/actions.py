@@ -6,7 +6,7 @@ is away, the timekeeper and the reconciler find the row.
 
 import asyncio
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 
 from redis import RedisError
@@ -14,6 +14,7 @@ from sqlalchemy.exc import IntegrityError
 
 from app import log
 from app.db import AsyncDatabase
+from app.mail import N_
 from app.mail.templates import Templates
 from app.ring import Ringing, Rings
 from app.tasks import lifecycle, queries
@@ -103,6 +104,27 @@ class Actions:
             moved = (await db.execute(lifecycle.retry(task_id, by))).first()
             if moved:
                 await db.execute(lifecycle.requeue_failed(task_id))
+        if moved:
+            self._tell(partial(self.rings.ring, [tuple(moved)]))
+        return moved is not None
+
+    async def send_now(self, task_id: int, by: str) -> bool:
+        """Whether the task was still scheduled, or held, and now goes out at once."""
+        async with self.database.writing() as db:
+            moved = (await db.execute(lifecycle.send_now(task_id, by))).first()
+        if moved:
+            self._tell(partial(self._move_ring, tuple(moved), datetime.now(UTC)))
+        return moved is not None
+
+    async def decide(self, task_id: int, by: str, arrived: bool, address: str | None = None) -> bool:
+        """Whether something of it was unknown, for one address or at all, and now is sent, or is sent again."""
+        decision = lifecycle.arrived if arrived else lifecycle.send_again
+        why = N_("It arrived, a person said.") if arrived else N_("A person said to send it again.")
+        async with self.database.writing() as db:
+            moved = (await db.execute(lifecycle.decide(task_id, by, why))).first()
+            if moved:
+                await db.execute(decision(task_id, address))
+                await db.execute(lifecycle.tally(task_id))
         if moved:
             self._tell(partial(self.rings.ring, [tuple(moved)]))
         return moved is not None

@@ -63,6 +63,8 @@ def _request(asked: NewTask, raw: Any) -> Request:
         subject=asked.subject,
         queue=asked.queue,
         scheduled_at=asked.scheduled_at,
+        late_limit=asked.late_limit,
+        on_unknown=asked.on_unknown,
         key=_key(),
         digest=sha256(json.dumps(raw, sort_keys=True).encode()).hexdigest(),
     )

@@ -24,8 +24,8 @@ from pydantic import (
 
 from app.mail.addresses import CONTROLS, NAME_LIMIT, Mailbox, parse
 from app.mail.templates import SUBJECT_LIMIT
-from app.tasks.model import TaskStatus
-from app.tasks.submit import MOST_RECIPIENTS, Recipient
+from app.tasks.model import OnUnknown, TaskStatus
+from app.tasks.submit import LONGEST_LATE, MOST_RECIPIENTS, Recipient
 
 RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?(Z|z|[+-]\d\d:\d\d)", re.ASCII)
 EXAMPLE = "2026-12-08T09:00:00+09:00"
@@ -109,6 +109,8 @@ class NewTask(Asked):
     subject: Annotated[str, StringConstraints(max_length=SUBJECT_LIMIT), PLAIN] | None = None
     scheduled_at: Moment | None = None
     queue: Literal["high", "default", "low"] = "default"
+    late_limit: Annotated[int, Field(ge=60, le=LONGEST_LATE)] | None = None
+    on_unknown: OnUnknown = OnUnknown.HOLD
 
     def people(self) -> list[Recipient]:
         """Everyone once: of two with the same address the first stays."""

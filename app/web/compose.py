@@ -23,7 +23,7 @@ from app.web.moment import ZONES, Moment
 blueprint = Blueprint("compose", __name__)
 
 MOST_REMEMBERED = 1000  # characters of recipients; the session is a cookie of 4 KB
-FIELDS = ("recipients", "template", "variables", "subject", "queue", "when", "scheduled_at", "zone")
+FIELDS = ("recipients", "template", "variables", "subject", "queue", "late_limit", "when", "scheduled_at", "zone")
 DEFAULT_QUEUE_FIRST = sorted(QUEUES, key=lambda name: name != "default")
 
 

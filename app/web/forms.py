@@ -12,11 +12,13 @@ from app.mail import N_, Mistake
 from app.mail.addresses import parse_many
 from app.mail.sandbox import subject_part
 from app.mail.templates import Template, Templates
+from app.tasks.model import OnUnknown
 from app.tasks.submit import Recipient, Refused, Request, check
 from app.web.moment import Moment, read_moment
 
 VARIABLE = "variables."
 MOST_SHOWN = 20  # mistakes at one field; nobody reads more
+SECONDS = re.compile("[0-9]{1,9}")
 KEY = re.compile(r"[0-9a-f-]{36}")
 
 
@@ -29,6 +31,8 @@ class Letter:
     variables: Mapping[str, str] = field(default_factory=dict)
     subject: str = ""
     queue: str = "default"
+    late_limit: str = ""
+    on_unknown: str = OnUnknown.HOLD
     when: str = "now"
     moment: Moment = field(default_factory=Moment)
     key: str = ""
@@ -53,6 +57,8 @@ class Letter:
             scheduled_at=at,
             zone=self.moment.zone if at else None,
             undo_seconds=0 if at else undo_seconds,
+            late_limit=int(self.late_limit) if self.late_limit else None,
+            on_unknown=OnUnknown(self.on_unknown),
         )
         if mistakes:
             raise Refused(check(request, templates) | mistakes)
@@ -76,6 +82,8 @@ def read_letter(form: Mapping[str, str], zone: str) -> Letter:
         variables={name.removeprefix(VARIABLE): form[name] for name in form if name.startswith(VARIABLE)},
         subject=form.get("subject", ""),
         queue=form.get("queue", "default"),
+        late_limit=limit if SECONDS.fullmatch(limit := form.get("late_limit", "")) else "",
+        on_unknown=OnUnknown.AGAIN if form.get("on_unknown") == OnUnknown.AGAIN else OnUnknown.HOLD,
         when=form.get("when", "now"),
         moment=read_moment(form, zone),
         key=key if KEY.fullmatch(key := form.get("key", "")) else new_key(),
@@ -108,7 +116,17 @@ def digest(request: Request) -> str:
     """A fingerprint of what is asked for: the same for the same mail, whatever surrounds it in the form."""
     people = [(recipient.mailbox.address, recipient.mailbox.name) for recipient in request.recipients]
     at = request.scheduled_at.isoformat() if request.scheduled_at else None
-    content = [request.template, people, request.variables, request.subject, request.queue, at, request.zone]
+    content = [
+        request.template,
+        people,
+        request.variables,
+        request.subject,
+        request.queue,
+        at,
+        request.zone,
+        request.late_limit,
+        request.on_unknown,
+    ]
     return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 

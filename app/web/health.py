@@ -17,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app.tasks import queries
 from app.tasks.model import TaskStatus
+from app.tasks.reconcile import repairs
 from app.web import ROOT, postdate
 
 blueprint = Blueprint("health", __name__)
@@ -40,7 +41,7 @@ async def readyz() -> Response:
     said = await asyncio.gather(*(_ask(check, sentence) for check, sentence in CHECKS.values()))
     checks = dict(zip(CHECKS, said, strict=True))
     missing = [name for name, words in checks.items() if words != OK]
-    body = {"ready": not missing, "missing": missing, "checks": checks}
+    body = {"ready": not missing, "missing": missing, "checks": checks, "repairs": await _repairs()}
     return Response(json.dumps(body), 503 if missing else 200, content_type="application/json")
 
 
@@ -70,6 +71,15 @@ async def _schema() -> bool:
 def newest_schema() -> str | None:
     """The revision that this program was written for."""
     return ScriptDirectory(str(ROOT / "alembic")).get_current_head()
+
+
+async def _repairs() -> dict[str, int]:
+    """What was put right so far, by kind."""
+    try:
+        async with asyncio.timeout(PATIENCE), postdate().database.reading() as db:
+            return {name: n for name, n, _ in (await db.execute(repairs())).all()}
+    except AWAY:
+        return {}
 
 
 async def _worker() -> bool:

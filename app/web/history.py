@@ -30,12 +30,15 @@ async def show() -> str:
     async with postdate().database.reading() as db:
         found = [(task, address) for task, address in (await db.execute(queries.tasks(asked))).all()]
         counts = {status: n for status, n in (await db.execute(queries.counts())).all()}
+        trouble, workers = (await db.execute(queries.way_out())).one()
     rows = [_row(task, address, postdate().templates) for task, address in found[: queries.PAGE]]
     return await render_template(
         "history.html",
         rows=rows,
         filter=asked,
         counts=counts,
+        trouble=trouble,
+        workers=workers,
         total=sum(counts.values()),
         statuses=STATUSES,
         older=rows[-1].task.id if len(found) > queries.PAGE else None,

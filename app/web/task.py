@@ -73,6 +73,29 @@ async def reschedule(task_id: int) -> ResponseReturnValue:
     return await _back(task_id, "error", await _too_late(task_id))
 
 
+@blueprint.post("/tasks/<int:task_id>/now")
+async def send_now(task_id: int) -> Redirect:
+    """Send it now, if it is still scheduled or held."""
+    await _find(task_id)
+    if await postdate().actions.send_now(task_id, who()):
+        return await _back(task_id, "success", gettext("It is being sent now."))
+    return await _back(task_id, "error", await _too_late(task_id))
+
+
+@blueprint.post("/tasks/<int:task_id>/decide")
+async def decide(task_id: int) -> Redirect:
+    """Say of what is unknown that it arrived, or have it sent again: for one address, or for all of them."""
+    await _find(task_id)
+    form = await request.form
+    arrived, address = form.get("decision") == "arrived", form.get("address", "").replace("\0", "") or None
+    if not arrived and form.get("decision") != "again":
+        abort(400)
+    if not await postdate().actions.decide(task_id, who(), arrived, address):
+        return await _back(task_id, "error", gettext("There is nothing here to decide any more."))
+    told = gettext("Noted: it arrived.") if arrived else gettext("It is being sent again, and may arrive twice.")
+    return await _back(task_id, "success", told)
+
+
 async def _too_late(task_id: int) -> str:
     """Why it can't be taken back, in one plain sentence."""
     return {

@@ -30,6 +30,8 @@ WHO_MAY = {
     "POST /compose": "s+s",
     "GET /history": "s+s",
     "GET /tasks/<int:task_id>": "s+s",
+    "POST /tasks/<int:task_id>/now": "s+s",
+    "POST /tasks/<int:task_id>/decide": "s+s",
     "POST /tasks/<int:task_id>/cancel": "s+s",
     "POST /tasks/<int:task_id>/retry": "s+s",
     "POST /tasks/<int:task_id>/reschedule": "s+s",
