@@ -84,13 +84,13 @@ def _workers(database: Database) -> str:
 
 def _tasks(database: Database) -> str:
     with database.reading() as db:
-        counts = {status: int(n) for status, n in db.execute(queries.counts()).tuples()}
+        counts = {status: int(n) for status, n in db.execute(queries.counts())}
     return ", ".join(f"{status} {n}" for status, n in sorted(counts.items()))
 
 
 def _repairs(database: Database) -> str:
     with database.reading() as db:
-        made = [(name, n, at) for name, n, at in db.execute(reconcile.repairs()).tuples() if n]
+        made = [(name, n, at) for name, n, at in db.execute(reconcile.repairs()) if n]
     return ", ".join(f"{name} {n} (last {at:%Y-%m-%d %H:%M} UTC)" for name, n, at in made) or "none was necessary"
 
 

@@ -24,7 +24,7 @@ def make_unknown(database: Database) -> None:
 
 def statuses(database: Database) -> dict[str, str]:
     with database.reading() as db:
-        return dict(db.execute(select(Delivery.address, Delivery.status)).tuples())
+        return {address: status for address, status in db.execute(select(Delivery.address, Delivery.status))}
 
 
 async def test_of_each_unknown_one_a_person_says_that_it_arrived_or_has_it_sent_again(
