@@ -13,6 +13,7 @@ USAGE = """usage: python -m app COMMAND
   worker      send
   migrate     bring the database's tables up to date
   token NAME  make a token for a program that calls the JSON API; it is shown once
+  sign-in-link  make a link that signs in once
   reconcile   put right what nobody is working on, now
   doctor      check every part and say what is wrong
 """
