@@ -6,9 +6,10 @@ from collections.abc import Callable
 from app import log
 from app.config import Settings, SettingsError, read_settings
 
-USAGE = """usage: python -m app COMMAND
+USAGE = """usage: ./run [COMMAND]      (or, in an environment of your own: python -m app COMMAND)
 
-  up          serve on this machine: everything that is needed, in one command
+  up          serve on this machine: everything that is needed, in one command (what ./run does alone)
+  test        pass the tests (./run test only)
   web         serve the pages and the JSON calls
   worker      send
   migrate     bring the database's tables up to date
@@ -27,7 +28,7 @@ def main(arguments: list[str]) -> int:
         return 0
     command = COMMANDS.get(name)
     if command is None or len(rest) != (name == "token"):
-        print(USAGE, end="", file=sys.stderr)
+        print(USAGE if command else f"There is no command {name}.\n\n{USAGE}", end="", file=sys.stderr)
         return 2
     try:
         settings = read_settings()
@@ -73,13 +74,12 @@ def migrate(settings: Settings) -> int:
 
 def token(settings: Settings, name: str) -> int:
     from app.db import Database
-    from app.mail import Mistake
     from app.web.accounts import new_token
 
     database = Database(settings.database_url)
     try:
         print(new_token(database, name))
-    except Mistake as mistake:
+    except ValueError as mistake:
         print(mistake, file=sys.stderr)
         return 1
     finally:

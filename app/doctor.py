@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
+from redis import RedisError
 from sqlalchemy import select, text
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -45,7 +46,7 @@ def examine(settings: Settings) -> int:
 def _look(name: str, check: Callable[[], str]) -> bool:
     try:
         print(f"  ok     {name}: {check()}")
-    except (Wrong, SQLAlchemyError, OSError, ValueError) as wrong:
+    except (Wrong, SQLAlchemyError, RedisError, OSError, ValueError) as wrong:
         print(f"  WRONG  {name}: {str(wrong).partition(chr(10))[0]}")
         return False
     return True
@@ -70,7 +71,10 @@ def _clock(database: Database) -> str:
 
 def _redis(settings: Settings) -> str:
     rings = Rings(connect(settings.redis_url))
-    waiting = rings.waiting() if rings.is_there() else {}
+    try:
+        waiting = rings.waiting() if rings.is_there() else {}
+    except RedisError as error:
+        raise Wrong(f"does not answer, so mail goes out later than it could ({error})") from None
     return "answers; rings waiting: " + ", ".join(f"{name} {n}" for name, n in waiting.items())
 
 
@@ -96,7 +100,10 @@ def _repairs(database: Database) -> str:
 
 def _mail_server(settings: Settings) -> str:
     server = parse_url(settings.smtp_url)
-    connect_smtp(server, connect_timeout=10, timeout=10).quit()
+    try:
+        connect_smtp(server, connect_timeout=10, timeout=10).quit()
+    except OSError as error:
+        raise Wrong(f"{server.host}:{server.port} does not let us in: {error}") from None
     return f"{server.host}:{server.port} lets us in" + (" (the built-in mailbox)" if settings.mail_stays_here else "")
 
 

@@ -108,6 +108,9 @@ function offerHere(form) {
   group.label = zones.dataset.here;
   group.append(new Option(here, here));
   zones.prepend(group);
+  if (!("guess" in zones.dataset) || zones.value === here) return;
+  group.firstChild.selected = true;
+  anew(form, "zone", ["picks"]);
 }
 
 // The form that is asked for anew, with everything in it, as its other buttons do without this script.
@@ -141,7 +144,8 @@ function keepUnseen(form, fresh) {
 
 // The back button may fetch the form anew: it is still the same form, with the same key, and so not sent twice.
 function keepKey({ key }) {
-  if (key && history.state?.key && !("fresh" in key.dataset)) key.value = history.state.key;
+  const back = performance.getEntriesByType("navigation")[0]?.type === "back_forward";
+  if (key && back && history.state?.key && !("fresh" in key.dataset)) key.value = history.state.key;
   else if (key) history.replaceState({ key: key.value }, "");
 }
 

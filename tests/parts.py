@@ -168,3 +168,12 @@ def wait_until(condition: Any, seconds: float, what: str) -> None:
 def log_lines(log: Path) -> list[dict[str, Any]]:
     """The JSON lines of a process's log."""
     return [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
+
+
+def note_figure(figure: str) -> None:
+    """Something measured, to be read by people: `./run test` prints it at the end."""
+    out = ROOT / "tests" / "out"
+    out.mkdir(exist_ok=True)
+    with (out / "figures.txt").open("a") as figures:
+        figures.write(figure + "\n")
+    print(figure)

@@ -1,5 +1,6 @@
 """Settings: read once from the environment, checked all together, frozen afterwards."""
 
+import json
 import os
 import secrets
 import tempfile
@@ -18,6 +19,7 @@ T = TypeVar("T")
 TEMPLATES = Path(__file__).resolve().parents[2] / "templates"
 MAILBOX_PORT = 1025
 MAILBOX = "/mailbox"
+PORTS = "ports.json"
 LONGEST_SOCKET_PATH = 100  # sun_path holds 108 bytes on Linux, 104 on macOS
 
 
@@ -42,6 +44,7 @@ class Settings:
     host: str
     port: int
     timezone: str
+    timezone_is_known: bool  # somebody said so; else it is UTC, and a browser knows better
     workers: int
     admin_email: str
     admin_password: str = field(repr=False)
@@ -67,7 +70,8 @@ def read_settings(env: Mapping[str, str] = os.environ, var: Path = Path("var")) 
             mistakes.append(f"{name} {wrong}")
             return default
 
-    smtp_url = read("SMTP_URL", mailbox_url(MAILBOX_PORT), values.smtp_url)
+    chosen = chosen_ports(var)
+    smtp_url = read("SMTP_URL", mailbox_url(chosen.get("mailbox", MAILBOX_PORT)), values.smtp_url)
     host = read("HOST", "127.0.0.1", values.host)
     port = read("PORT", 8000, values.whole_number(1, 65535))
     settings = Settings(
@@ -77,10 +81,13 @@ def read_settings(env: Mapping[str, str] = os.environ, var: Path = Path("var")) 
         mail_stays_here=smtp_url.endswith(MAILBOX),
         mail_from=read("MAIL_FROM", "Postdate <postdate@example.com>", values.mail_from),
         secret_key=read("SECRET_KEY", "", values.secret_key),
-        public_url=read("PUBLIC_URL", f"http://{f'[{host}]' if ':' in host else host}:{port}", values.public_url),
+        public_url=read(
+            "PUBLIC_URL", _address(host, port if "PORT" in env else chosen.get("web", port)), values.public_url
+        ),
         host=host,
         port=port,
-        timezone=read("APP_TIMEZONE", "", values.timezone) or values.machine_timezone(env),
+        timezone=read("APP_TIMEZONE", "", values.timezone) or values.machine_timezone(env) or "UTC",
+        timezone_is_known=bool(env.get("APP_TIMEZONE", "").strip() or values.machine_timezone(env)),
         workers=read("WORKERS", 1, values.whole_number(1, 64)),
         admin_email=read("ADMIN_EMAIL", "", values.address),
         admin_password=read("ADMIN_PASSWORD", "", values.password),
@@ -92,6 +99,19 @@ def read_settings(env: Mapping[str, str] = os.environ, var: Path = Path("var")) 
     if mistakes:
         raise SettingsError(mistakes)
     return settings if settings.secret_key else _with_kept_secret(settings)
+
+
+def _address(host: str, port: int) -> str:
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def chosen_ports(var: Path) -> dict[str, int]:
+    """Which ports a running `up` took, so that other commands in the same folder find its web and mailbox."""
+    try:
+        ports: dict[str, int] = json.loads((var / PORTS).read_text())
+    except (OSError, ValueError):
+        return {}
+    return ports
 
 
 def mailbox_url(port: int) -> str:
@@ -116,7 +136,7 @@ def _contradictions(settings: Settings, env: Mapping[str, str]) -> list[str]:
         found.append("DATABASE_URL should name a Postgres database: files on this platform are lost at every restart")
     if not sqlite and "SECRET_KEY" not in given:
         found.append("SECRET_KEY should be set where the database is shared: 32 or more random characters")
-    if not settings.mail_stays_here and "MAIL_FROM" not in given:
+    if not (env.get("SMTP_URL", "").strip() or MAILBOX).endswith(MAILBOX) and "MAIL_FROM" not in given:
         found.append("MAIL_FROM should be set where SMTP_URL is: Your Name <you@your-domain.example>")
     admin = {"ADMIN_EMAIL", "ADMIN_PASSWORD"}
     if len(missing := admin - given) == 1:

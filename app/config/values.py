@@ -112,7 +112,7 @@ def timezone(raw: str) -> str:
 
 def machine_timezone(env: Mapping[str, str]) -> str:
     zone = env.get("TZ", "").strip().lstrip(":")
-    return zone if zone in available_timezones() else "UTC"
+    return zone if zone in available_timezones() else ""
 
 
 def log_level(raw: str) -> str:

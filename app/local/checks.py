@@ -11,6 +11,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 OUT = Path("tests/out")
+FIGURES = OUT / "figures.txt"  # what tests measured and only print
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
 # Playwright's sync API and pytest-asyncio do not share a process; without the plugin its options are unknown ones.
 BROWSER_OPTIONS = ("-p", "no:asyncio", "-o", "addopts=-ra --strict-markers", "-W", "ignore::pytest.PytestConfigWarning")
@@ -78,10 +79,13 @@ def main(*words: str) -> int:
     """Run everything; 0 only if all is well. With `words`: pytest alone, with them."""
     os.environ["CHROMIUM"] = chromium()
     OUT.mkdir(parents=True, exist_ok=True)
+    FIGURES.unlink(missing_ok=True)
     results = [run(part) for part in ([_chosen(words)] if words else _parts())]
     missing = [] if words else [need for need in NEEDS if not need.is_there()]
     in_ci = os.environ.get("CI") == "true"
     _print_table(results)
+    if FIGURES.exists():
+        print(f"\n=== figures ===\n{FIGURES.read_text()}", end="")
     _print_missing(results, missing, in_ci)
     print(
         *(f"{sum(getattr(one, name) for one in results)} {name}" for name in ("passed", "failed", "skipped")), sep=", "
@@ -101,8 +105,9 @@ def _parts() -> list[Part]:
         Part("ruff format", (python, "-m", "ruff", "format", "--check", ".", "run")),
         Part("mypy", (python, "-m", "mypy")),
         Part("unit tests", _pytest("tests/unit"), "tests/unit"),
-        Part("integration tests", _pytest("tests/integration"), "tests/integration"),
-        Part("browser tests", _pytest("tests/browser", *BROWSER_OPTIONS), "tests/browser", (BROWSER,)),
+        # These mostly wait: for leases to run out, for a browser to paint. So some wait at the same time.
+        Part("integration tests", _pytest("tests/integration", "-n", "4"), "tests/integration"),
+        Part("browser tests", _pytest("tests/browser", "-n", "2", *BROWSER_OPTIONS), "tests/browser", (BROWSER,)),
     ]
     if Path("tests/chaos").is_dir():
         parts.append(Part("chaos tests", _pytest("tests/chaos"), "tests/chaos"))

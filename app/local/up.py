@@ -1,11 +1,12 @@
 """`python -m app up`: everything on one machine, from nothing to the printed address, and back in order."""
 
 import asyncio
+import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
 
-from app.config import MAILBOX_PORT, Settings, mailbox_url
+from app.config import MAILBOX_PORT, PORTS, Settings, mailbox_url
 from app.local.address import choose_port, wait_until_ready
 from app.local.child import Child
 from app.local.console import Console
@@ -39,15 +40,17 @@ class _Up:
         self._given = {name for name, value in env.items() if value.strip()}
         self._env = {**env, "HOST": "127.0.0.1", "PYTHONUNBUFFERED": "1"}
         self._app = app
+        self._ports: dict[str, int] = {}
         self._supervisor = supervisor
         self._console = supervisor.console
         if self._console.coloured:
             self._env.setdefault("FORCE_COLOR", "1")  # the children write to a pipe, which ends at a terminal
 
     async def serve(self) -> None:
-        port = self._port()
+        port = self._ports["web"] = self._port()
         await self._server()
         await self._mailbox()
+        (self._settings.var / PORTS).write_text(json.dumps(self._ports))
         await self._migrate()
         for name, patience in (("worker", WORKER_PATIENCE), ("web", WEB_PATIENCE)):
             self._supervisor.start(self._child(name), patience)
@@ -75,6 +78,7 @@ class _Up:
             port = await mailbox.start(MAILBOX_PORT)
             self._supervisor.add("the mailbox", mailbox.stop)
             self._env["SMTP_URL"] = mailbox_url(port)
+            self._ports["mailbox"] = port
 
     async def _migrate(self) -> None:
         code = await self._to_its_end(self._child("migrate", restart=False))

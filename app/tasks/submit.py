@@ -69,7 +69,7 @@ def check(request: Request, templates: Templates) -> Mistakes:
     try:
         template = templates.get(request.template)
     except Mistake as wrong:
-        mistakes["template"] = [wrong]
+        mistakes["template"] = [wrong if request.template else Mistake(N_("Choose a template."))]
     for name, mistake in (*_simple(request), *_oversized(request)):
         mistakes.setdefault(name, []).append(mistake)
     if template and not mistakes:

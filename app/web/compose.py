@@ -30,8 +30,12 @@ DEFAULT_QUEUE_FIRST = sorted(QUEUES, key=lambda name: name != "default")
 @blueprint.get("/compose")
 async def show() -> Response:
     """An empty form; `?template=` chooses one."""
-    zone = postdate().settings.timezone
-    return await _page(Letter(template=request.args.get("template", ""), moment=Moment(zone=zone), key=new_key()))
+    settings, last = postdate().settings, _last()
+    letter = Letter(
+        template=request.args.get("template", ""), moment=Moment(zone=last["zone"] or settings.timezone), key=new_key()
+    )
+    # Where nobody has said which zone is meant, the browser knows better than UTC does.
+    return await _page(letter, guess=not settings.timezone_is_known and not last["zone"])
 
 
 @blueprint.post("/compose")
@@ -83,11 +87,12 @@ async def _sent_before(letter: Letter) -> Response:
 def _remember(letter: Letter) -> None:
     # A list that is too long is not kept at all: part of it would be a mistake in waiting.
     kept = letter.recipients.strip() if len(letter.recipients) <= MOST_REMEMBERED else ""
-    session["last"] = {"template": letter.template, "recipients": kept}
+    zone = letter.moment.zone if letter.when == "later" else _last()["zone"]
+    session["last"] = {"template": letter.template, "recipients": kept, "zone": zone}
 
 
 def _last() -> dict[str, str]:
-    return {"template": "", "recipients": "", **session.get("last", {})}
+    return {"template": "", "recipients": "", "zone": "", **session.get("last", {})}
 
 
 def _told(asked: Request, task: Task) -> Markup:
@@ -104,7 +109,11 @@ def _told(asked: Request, task: Task) -> Markup:
 
 
 async def _page(
-    letter: Letter, code: int = 200, mistakes: Mistakes | None = None, first: Task | None = None
+    letter: Letter,
+    code: int = 200,
+    mistakes: Mistakes | None = None,
+    first: Task | None = None,
+    guess: bool = False,
 ) -> Response:
     app = postdate()
     page = await render_template(
@@ -112,6 +121,7 @@ async def _page(
         letter=letter,
         errors=in_words(mistakes or {}),
         first=first,
+        guess=guess,
         last=_last(),
         names=await asyncio.to_thread(app.templates.names),
         queues=DEFAULT_QUEUE_FIRST,

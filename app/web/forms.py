@@ -3,13 +3,13 @@
 import json
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from hashlib import sha256
 
 from app.mail import N_, Mistake
-from app.mail.addresses import parse_many
+from app.mail.addresses import Mailbox, parse_many
 from app.mail.sandbox import subject_part
 from app.mail.templates import Template, Templates
 from app.tasks.model import OnUnknown
@@ -40,6 +40,9 @@ class Letter:
     def read(self, templates: Templates, by: str, user_id: int, undo_seconds: int, now: datetime) -> Request:
         """The request that this makes. Raises Refused with the form's mistakes and, then, the core's as well."""
         mailboxes, bad, _ = parse_many(self.recipients)
+        needed = fields(find(templates, self.template), self.subject)
+        # What was left empty is missing: nobody wants to greet "Dear ,".
+        values = {name: self.variables[name] for name in needed if self.variables.get(name, "").strip()}
         at, mistakes = self.moment.read(now) if self.when == "later" else (None, {})
         if self.when not in ("now", "later"):
             mistakes["when"] = [Mistake(N_("Choose now or later."))]
@@ -49,9 +52,9 @@ class Letter:
             mistakes["recipients"] = _some([mistake for _, mistake in bad])
         request = Request(
             template=self.template,
-            recipients=[Recipient(mailbox) for mailbox in mailboxes],
+            recipients=[Recipient(mailbox, own_name(mailbox, needed, values)) for mailbox in mailboxes],
             by=by,
-            variables=self._values(templates),
+            variables=values,
             subject=self.subject.strip() or None,
             queue=self.queue,
             scheduled_at=at,
@@ -68,10 +71,10 @@ class Letter:
         """The form's key, which is this person's only."""
         return f"form:{user_id}:{self.key}"
 
-    def _values(self, templates: Templates) -> dict[str, str]:
-        needed = fields(find(templates, self.template), self.subject)
-        # What was left empty is missing: nobody wants to greet "Dear ,".
-        return {name: self.variables[name] for name in needed if self.variables.get(name, "").strip()}
+
+def own_name(mailbox: Mailbox, needed: Sequence[str], values: Mapping[str, str]) -> dict[str, str]:
+    """The name beside the address fills a `name` that was left empty, for this recipient."""
+    return {"name": mailbox.name} if "name" in needed and "name" not in values and mailbox.name else {}
 
 
 def read_letter(form: Mapping[str, str], zone: str) -> Letter:

@@ -100,9 +100,9 @@ def _read(path: Path, most: int = -1) -> Letter:
         name=path.stem,
         at=datetime.fromtimestamp(int(path.stem[:20]) / 1e9, UTC),
         sender=_words(message, "From") or _words(message, "X-Envelope-From"),
-        to=[_decoded(to) for to in message.get_all("X-Envelope-To", [])],
+        to=_all_words(message, "X-Envelope-To"),
         subject=_words(message, "Subject"),
-        head=[(name, _decoded(value)) for name, value in message.items()],
+        head=[(name, _decoded(value)) for name, value in message.raw_items()],
         text=_part(message, "text/plain"),
         html=_with_images(_part(message, "text/html"), message),
         source=raw.decode("utf-8", "replace"),
@@ -110,14 +110,20 @@ def _read(path: Path, most: int = -1) -> Letter:
 
 
 def _words(message: Message, name: str) -> str:
-    return _decoded(message.get(name, ""))
+    return next(iter(_all_words(message, name)), "")
+
+
+def _all_words(message: Message, name: str) -> list[str]:
+    return [_decoded(value) for key, value in message.raw_items() if key.lower() == name.lower()]
 
 
 def _decoded(value: object) -> str:
+    # A header may hold UTF-8 as it is (RFC 6532); the parser hands its bytes on as surrogates.
+    text = str(value).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     try:
-        return " ".join(str(make_header(decode_header(str(value)))).split())
+        return " ".join(str(make_header(decode_header(text))).split())
     except (ValueError, LookupError):  # a mail may claim anything about itself
-        return str(value)
+        return text
 
 
 def _part(message: Message, kind: str) -> str:

@@ -16,7 +16,7 @@ blueprint = Blueprint("signin", __name__)
 
 MINUTE = timedelta(minutes=1)
 WRONG = N_("This e-mail and this password do not belong together. Please try again.")
-USED = N_("This link was used already, or it is older than 24 hours. A new one comes from: python -m app sign-in-link")
+USED = N_("This link was used already, or it is older than 24 hours. A new one comes from: ./run sign-in-link")
 
 
 @blueprint.get("/sign-in")
@@ -26,7 +26,9 @@ async def page() -> ResponseReturnValue:
 
 
 async def _form(status: int = 200, **shown: str) -> ResponseReturnValue:
-    return await render_template("sign-in.html", next=own_path(request.args.get("next")), **shown), status
+    by_link = not postdate().settings.admin_email
+    page = await render_template("sign-in.html", next=own_path(request.args.get("next")), by_link=by_link, **shown)
+    return page, status
 
 
 async def _account() -> str:

@@ -199,3 +199,22 @@ async def test_a_subject_with_a_name_of_its_own_gets_a_field_for_it(person: Clie
     code, _, _ = await post(person, **form)
     assert code == 303
     assert the_task(database).variables == {"name": "Anna", "company": "Hanbit"}
+
+
+async def test_an_empty_name_is_filled_from_the_names_beside_the_addresses(person: Client, database: Database) -> None:
+    code, _, _ = await post(person, recipients="Mina <mina@example.com>\n홍길동 <hong@example.com>", variables__name="")
+    assert code == 303
+    with database.reading() as db:
+        names = {each.address: each.variables for each in db.scalars(select(Delivery))}
+    assert names == {"mina@example.com": {"name": "Mina"}, "hong@example.com": {"name": "홍길동"}}
+
+
+async def test_who_has_no_name_is_named_when_the_others_have_one(person: Client, database: Database) -> None:
+    code, page, _ = await post(person, recipients="Mina <mina@example.com>, bo@example.com", variables__name="")
+    assert (code, stored(database)) == (422, 0)
+    assert "bo@example.com has no value for name." in at_field(page, "variables.name")
+
+
+async def test_no_template_chosen_says_so(person: Client) -> None:
+    _, page, _ = await post(person, template="")
+    assert "Choose a template." in at_field(page, "template")

@@ -107,3 +107,10 @@ async def test_strangers_read_no_mail(stranger: Client, settings: Settings) -> N
     name = put(settings, mail())
     for path in ("/mailbox", f"/mailbox/{name}", f"/mailbox/{name}/html"):
         assert (await stranger.get(path)).status_code == 303
+
+
+async def test_an_address_in_utf_8_is_shown_as_it_is(person: Client, settings: Settings) -> None:
+    name = put(settings, "From: 민수@example.com\r\nSubject: 안녕\r\n\r\nbody".encode())
+    page = await page_of(person, f"/mailbox/{name}")
+    assert "민수@example.com" in page
+    assert "안녕" in page

@@ -152,7 +152,7 @@ async def test_a_used_an_old_and_an_invented_link_say_how_to_get_a_new_one(
     for path in (link, urlsplit(old).path, "/sign-in/x", "/sign-in/%00"):
         answer = await other.get(path)
         assert answer.status_code == 410
-        assert "python -m app sign-in-link" in await answer.get_data(as_text=True)
+        assert "./run sign-in-link" in await answer.get_data(as_text=True)
     assert not await signed_in(other)
 
 

@@ -67,6 +67,7 @@ def test_with_nothing_set_everything_is_on_this_machine(tmp_path: Path) -> None:
         "host": "127.0.0.1",
         "port": 8000,
         "timezone": "UTC",
+        "timezone_is_known": False,
         "workers": 1,
         "admin_email": "",
         "admin_password": "",

@@ -19,7 +19,7 @@ def test_the_readme_can_be_read_in_one_go_and_begins_with_the_two_commands() -> 
 
 def settings() -> list[str]:
     source = (ROOT / "app/config/__init__.py").read_text()
-    return sorted(set(re.findall(r'read\("([A-Z_]+)"', source)))
+    return sorted(set(re.findall(r'read\(\s*"([A-Z_]+)"', source)))
 
 
 @pytest.mark.parametrize("name", settings())
@@ -31,7 +31,7 @@ def test_all_settings_of_the_design_exist() -> None:
     design = (
         "DATABASE_URL REDIS_URL SMTP_URL MAIL_FROM SECRET_KEY PUBLIC_URL HOST PORT APP_TIMEZONE WORKERS ADMIN_EMAIL"
     )
-    assert {*design.split(), "ADMIN_PASSWORD", "UNDO_SECONDS", "LOG_LEVEL"} == set(settings())
+    assert {*design.split(), "ADMIN_PASSWORD", "PUBLIC_URL", "UNDO_SECONDS", "LOG_LEVEL"} == set(settings())
 
 
 @pytest.mark.parametrize("command", sorted(COMMANDS))

@@ -192,7 +192,7 @@ def test_a_database_that_is_locked_for_five_seconds_costs_time_and_nothing_else(
         tasks = [office.submit(5) for _ in range(3)]
         with office.database.writing() as db:
             if office.database.engine.dialect.name == "postgresql":
-                db.execute(text("LOCK TABLE deliveries, tasks IN ACCESS EXCLUSIVE MODE"))
+                db.execute(text("LOCK TABLE tasks IN ACCESS EXCLUSIVE MODE"))
             time.sleep(5)
         assert {office.wait_for(task_id, seconds=40) for task_id in tasks} <= {"finished", "failed"}
     assert set(office.sink.addresses.values()) == {3}
