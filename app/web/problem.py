@@ -6,10 +6,14 @@ from http import HTTPStatus
 
 from quart import Quart, Response, render_template, request
 from quart.typing import ResponseReturnValue
-from werkzeug.exceptions import HTTPException
+from sqlalchemy.exc import OperationalError
+from werkzeug.exceptions import HTTPException, ServiceUnavailable
 
+from app import log
 from app.mail import N_
 from app.web.i18n import gettext
+
+logger = log.get("web")
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -23,6 +27,7 @@ TITLES = {
     413: N_("Too large"),
     429: N_("Too often"),
     500: N_("Something went wrong"),
+    503: N_("Not right now"),
 }
 TEXTS = {
     400: N_("The request could not be understood."),
@@ -30,6 +35,7 @@ TEXTS = {
     405: N_("This address does not do what was asked of it."),
     413: N_("What was sent is larger than Postdate takes."),
     429: N_("That was too often in a short time. Please wait a minute and try again."),
+    503: N_("The database does not answer right now, so nothing was stored. Go back, and try again in a moment."),
     500: N_("This is our mistake, not yours, and it has been noted. Nothing was lost; please try again."),
 }
 
@@ -58,6 +64,13 @@ def is_api() -> bool:
 def install(app: Quart) -> None:
     """Give `app` its answers to everything that goes wrong."""
     app.register_error_handler(HTTPException, _answer)
+    app.register_error_handler(OperationalError, _database_is_away)
+
+
+async def _database_is_away(error: Exception) -> ResponseReturnValue:
+    # Locked, full, stopped or not migrated: nothing is half written, and nobody here can mend it.
+    logger.error("the database does not answer", error=str(error).partition("\n")[0])
+    return await _answer(ServiceUnavailable())
 
 
 async def _answer(error: HTTPException) -> ResponseReturnValue:

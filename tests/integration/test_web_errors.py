@@ -19,25 +19,25 @@ def broken(settings: Settings, tmp_path: Path) -> Quart:
     return create_app(replace(settings, database_url=f"sqlite:///{tmp_path}/no/such.db"))
 
 
-async def test_a_mistake_of_ours_is_a_problem_to_programs_that_tells_nothing_of_the_inside(broken: Quart) -> None:
+async def test_a_database_that_is_away_is_a_problem_to_programs_that_tells_nothing_of_the_inside(broken: Quart) -> None:
     async with broken.test_app():
         answer = await broken.test_client().get("/api/tasks", headers={"Authorization": "Bearer pd_x"})
-    assert (answer.status_code, answer.content_type) == (500, "application/problem+json")
+    assert (answer.status_code, answer.content_type) == (503, "application/problem+json")
     problem = await answer.get_json(force=True)
-    assert problem["title"] == "Internal Server Error"
+    assert problem["title"] == "Service Unavailable"
     assert "sqlite" not in str(problem).lower()
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
 
 
-async def test_a_mistake_of_ours_is_a_page_to_people(broken: Quart) -> None:
+async def test_a_database_that_is_away_is_a_page_to_people(broken: Quart) -> None:
     async with broken.test_app():
         client = broken.test_client()
         async with client.session_transaction() as session:
             session.update({"user": 1, "epoch": 1})
         answer = await client.get("/history")
         page = await answer.get_data(as_text=True)
-    assert (answer.status_code, answer.mimetype) == (500, "text/html")
-    assert "This is our mistake, not yours" in page
+    assert (answer.status_code, answer.mimetype) == (503, "text/html")
+    assert "so nothing was stored" in page
     assert "sqlite" not in page.lower()
 
 
