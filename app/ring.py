@@ -117,7 +117,7 @@ class Rings:
                 pipe.zrange(queue.started_job_registry.key, 0, -1)
             replies = pipe.execute()
         # A started job's entry reads job:execution.
-        return {item.decode().partition(":")[0] for reply in replies for item in reply}
+        return {item.decode("utf-8", "replace").partition(":")[0] for reply in replies for item in reply}
 
     def is_there(self) -> bool:
         """Whether Redis answers."""

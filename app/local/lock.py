@@ -12,8 +12,12 @@ from app.local.supervisor import CannotStart
 @contextmanager
 def only_one(var: Path) -> Iterator[None]:
     """Hold `var/up.lock`, with our process id in it; raises CannotStart where another process holds it."""
-    var.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with open(var / "up.lock", "a+", encoding="ascii") as file:
+    try:
+        var.mkdir(parents=True, exist_ok=True, mode=0o700)
+        file = open(var / "up.lock", "a+", encoding="ascii")  # noqa: SIM115 (closed below)
+    except OSError as error:
+        raise CannotStart(f"{var} cannot be written: {error.strerror}.") from None
+    with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -6,6 +6,7 @@ calls, no arithmetic and no literals of lists, hence no expression that is much 
 add up to is counted while it is written.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache, wraps
 
@@ -163,6 +164,8 @@ def _measured(text: str) -> str:
 
 
 SUBJECT_SOURCE_LIMIT = 1000
+LONGEST_CHAIN = 12  # filters, parts and lookups in the fields of a subject; compiling grows with their cube
+_FIELD = re.compile(r"{{.*?(?:}}|$)", re.DOTALL)
 
 
 @lru_cache(maxsize=256)
@@ -173,6 +176,8 @@ def subject_part(source: str) -> Part:
     try:
         if "{%" in source:
             raise SourceError("a statement")
+        if sum(len(re.findall(r"[|.\[(]", field)) for field in _FIELD.findall(source)) > LONGEST_CHAIN:
+            raise SourceError("too much at once")
         return Part(source)
     except SourceError:
         raise Mistake(N_("The subject can have plain fields only, such as {example}."), example="{{ name }}") from None

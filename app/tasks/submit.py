@@ -12,7 +12,7 @@ from app.db import after, now
 from app.mail import N_, Mistake
 from app.mail.addresses import Mailbox
 from app.mail.message import new_message_id
-from app.mail.templates import Template, Templates
+from app.mail.templates import SUBJECT_LIMIT, Template, Templates
 from app.tasks.model import QUEUES, Delivery, OnUnknown, Task, TaskStatus
 
 MOST_RECIPIENTS = 10_000
@@ -88,6 +88,8 @@ def _simple(request: Request) -> Iterator[tuple[str, Mistake]]:
     if len(request.recipients) > MOST_RECIPIENTS:
         yield "recipients", Mistake(N_("These are {n} recipients; {most} at once are possible."),
                                     n=len(request.recipients), most=MOST_RECIPIENTS)  # fmt: skip
+    if request.subject and len(request.subject) > SUBJECT_LIMIT:
+        yield "subject", Mistake(N_("Keep this under {most} characters."), most=SUBJECT_LIMIT)
     if request.late_limit is not None and not 60 <= request.late_limit <= LONGEST_LATE:
         yield "late_limit", Mistake(N_("Give a limit from one minute to thirty days."))
 
@@ -104,16 +106,15 @@ def _oversized(request: Request) -> Iterator[tuple[str, Mistake]]:
 
 
 def _unrenderable(request: Request, template: Template) -> Iterator[tuple[str, Mistake]]:
-    """Missing values of anyone, and whatever the first recipient's message itself stumbles over."""
+    """Missing values of anyone, and whatever their messages themselves stumble over; one is enough if all are alike."""
     personal = any(recipient.variables for recipient in request.recipients)
-    first = {**request.variables, **request.recipients[0].variables}
     try:
         for recipient in request.recipients if personal else request.recipients[:1]:
             missing = template.missing({**request.variables, **recipient.variables}, request.subject)
             yield from ((f"variables.{name}", _missing(name, recipient if personal else None)) for name in missing)
             if missing:
                 return
-        template.render(first, subject=request.subject)
+            template.render({**request.variables, **recipient.variables}, subject=request.subject)
     except Mistake as wrong:
         yield ("template" if request.subject is None else "subject"), wrong
 

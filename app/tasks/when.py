@@ -9,6 +9,8 @@ from app.mail import N_, Mistake
 FORMS = ("%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S")
 """The browser's own two, and those that older clients post."""
 
+ZONES = available_timezones() - {"Factory", "localtime"}
+
 FARTHEST = timedelta(days=3653)
 
 
@@ -26,7 +28,7 @@ class Ambiguous(Mistake):
 
 def zone_of(name: str) -> ZoneInfo:
     """The IANA zone of that name. Raises Mistake where there is none."""
-    if name not in available_timezones():
+    if name not in ZONES:
         raise Mistake(N_("There is no time zone named {zone}. Choose one from the list."), zone=name[:64] or "?")
     return ZoneInfo(name)
 

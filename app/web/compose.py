@@ -8,8 +8,10 @@ from typing import Any
 
 from markupsafe import Markup
 from quart import Blueprint, Response, flash, g, make_response, redirect, render_template, request, session, url_for
+from sqlalchemy.exc import OperationalError
 from werkzeug.wrappers import Response as Redirect
 
+from app import log
 from app.mail.templates import Templates
 from app.tasks import queries
 from app.tasks.model import QUEUES, Task
@@ -20,6 +22,7 @@ from app.web.forms import VARIABLE, Letter, fields, find, new_key, read_letter
 from app.web.i18n import gettext, moment, people, translate
 from app.web.moment import ZONES, Moment
 
+logger = log.get("web")
 blueprint = Blueprint("compose", __name__)
 
 MOST_REMEMBERED = 1000  # characters of recipients; the session is a cookie of 4 KB
@@ -52,6 +55,12 @@ async def send() -> Response | Redirect:
         return await _page(letter, 422, mistakes=refused.mistakes)
     except KeyReused:
         return await _sent_before(letter)
+    except OperationalError as error:
+        logger.error("the database did not take a mail", error=str(error).partition("\n")[0])
+        await flash(
+            gettext("The database does not answer right now, so nothing was stored. Try again in a moment."), "error"
+        )
+        return await _page(letter, 503)
     _remember(letter)
     await flash(_told(asked, task), "success")
     return redirect(url_for("history.show"), 303)

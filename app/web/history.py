@@ -9,7 +9,7 @@ from quart import Blueprint, render_template, request
 
 from app.mail import Mistake
 from app.mail.sandbox import Part, subject_part
-from app.mail.templates import Templates
+from app.mail.templates import SUBJECT_LIMIT, Templates
 from app.tasks import queries
 from app.tasks.model import Task, TaskStatus
 from app.web import postdate
@@ -88,9 +88,9 @@ def subject(task: Task, templates: Templates) -> str:
     template = find(templates, task.template)
     source = task.subject or (template.subject if template else "")
     try:
-        return " ".join(_compiled(source).render(task.variables).split())
+        return " ".join(_compiled(source).render(task.variables).split())[:SUBJECT_LIMIT]
     except Mistake:
-        return source
+        return source[:SUBJECT_LIMIT]
 
 
 @lru_cache(maxsize=256)

@@ -3,9 +3,11 @@
 import asyncio
 import re
 from base64 import b64encode
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email import message_from_bytes
+from email.errors import MessageError
 from email.header import decode_header, make_header
 from email.message import Message
 from pathlib import Path
@@ -95,7 +97,13 @@ def _newest(folder: Path, before: str) -> list[Letter]:
 def _read(path: Path, most: int = -1) -> Letter:
     with path.open("rb") as file:
         raw = file.read(most)
-    message = message_from_bytes(raw)
+    try:
+        return _letter_of(path, message_from_bytes(raw), raw)
+    except RecursionError:  # parts within parts within parts
+        return _letter_of(path, Message(), raw)
+
+
+def _letter_of(path: Path, message: Message, raw: bytes) -> Letter:
     return Letter(
         name=path.stem,
         at=datetime.fromtimestamp(int(path.stem[:20]) / 1e9, UTC),
@@ -120,10 +128,14 @@ def _all_words(message: Message, name: str) -> list[str]:
 def _decoded(value: object) -> str:
     # A header may hold UTF-8 as it is (RFC 6532); the parser hands its bytes on as surrogates.
     text = str(value).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    try:
-        return " ".join(str(make_header(decode_header(text))).split())
-    except (ValueError, LookupError):  # a mail may claim anything about itself
-        return text
+    with suppress(ValueError, LookupError, MessageError):  # a mail may claim anything about itself
+        text = str(make_header(decode_header(text)))
+    return _whole(" ".join(text.split()))
+
+
+def _whole(text: str) -> str:
+    """Without halves of characters, which no page can carry."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _part(message: Message, kind: str) -> str:
@@ -136,8 +148,8 @@ def _part(message: Message, kind: str) -> str:
 def _text(part: Message) -> str:
     raw = _bytes(part)
     try:
-        return raw.decode(part.get_content_charset("utf-8"), "replace")
-    except LookupError:
+        return _whole(raw.decode(part.get_content_charset("utf-8"), "replace"))
+    except (LookupError, ValueError):
         return raw.decode("utf-8", "replace")
 
 

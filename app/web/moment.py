@@ -3,16 +3,16 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from zoneinfo import available_timezones
 
 from app.mail import Mistake
+from app.tasks import when
 from app.tasks.submit import Mistakes
 from app.tasks.when import FORMS, Ambiguous, QuickPick, parse_wall_time, quick_picks, zone_of
 from app.web import i18n
 
 FOLDS = {"0": 0, "1": 1}
 NATIVE = "%Y-%m-%dT%H:%M"
-ZONES = sorted(zone for zone in available_timezones() if zone not in ("Factory", "localtime"))
+ZONES = sorted(when.ZONES)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 
-from quart import Quart, Response, render_template, request
+from quart import Quart, Response, has_request_context, render_template, request
 from quart.typing import ResponseReturnValue
 from sqlalchemy.exc import OperationalError
 from werkzeug.exceptions import HTTPException, ServiceUnavailable
@@ -75,6 +75,8 @@ async def _database_is_away(error: Exception) -> ResponseReturnValue:
 
 async def _answer(error: HTTPException) -> ResponseReturnValue:
     status = error.code or 500
+    if not has_request_context():  # a WebSocket's handshake; nobody speaks that here
+        return "", status
     answer = _details(error, status) if isinstance(error, Problem) or is_api() else await _page(error, status)
     for name, value in [*error.get_headers(), *getattr(error, "headers", {}).items()]:
         if name.lower() in ("allow", "retry-after", "www-authenticate"):

@@ -59,7 +59,7 @@ async def refuse_other_sites() -> None:
     if site in ("same-origin", "none") or (site is None and origin is None):
         return
     ours = {_origin(postdate().settings.public_url), _origin(f"{request.scheme}://{request.host}")}
-    if site is not None or _origin(origin or "") not in ours:
+    if site is not None or _origin(origin or "") not in ours - {None}:
         raise Forbidden(N_("This request came from another site and was not carried out. Please use Postdate’s page."))
 
 

@@ -52,6 +52,8 @@ async def submit() -> ResponseReturnValue:
 async def link(token: str) -> ResponseReturnValue:
     """Sign in, once. It is printed on a terminal, where nothing but a person follows it; so following it is enough."""
     database = postdate().database
+    if request.method == "HEAD" or "prefetch" in request.headers.get("Sec-Purpose", ""):
+        return "", 204  # nobody has followed it yet
     if await with_session(database, session.get("user"), session.get("epoch")):
         return redirect("/", 303)
     user = await use_link(database, token)

@@ -15,6 +15,9 @@ from app.web.problem import Problem
 
 Shape = TypeVar("Shape", bound=BaseModel)
 
+MOST_SHOWN = 200
+"""Mistakes in one answer, and characters of a field's name: nobody reads more."""
+
 NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 
 
@@ -59,7 +62,8 @@ def read_query(shape: type[Shape]) -> Shape:
 def mistaken(found: list[tuple[str, str]]) -> Problem:
     """The error for fields that are wrong, given as field and message."""
     some = "One field is" if len(found) == 1 else f"{len(found)} fields are"
-    return Problem(422, f"Nothing was done: {some} not right.", found)
+    shown = [(name[:MOST_SHOWN], said) for name, said in found[:MOST_SHOWN]]
+    return Problem(422, f"Nothing was done: {some} not right.", shown)
 
 
 # Out

@@ -25,7 +25,7 @@ RENEW = 2.0
 
 @dataclass
 class Hold:
-    """`lost` is set when the lease could not be renewed in time: from then on nothing more is handed over.
+    """`lost` is set while the lease may have run out, because it could not be renewed in time: nothing is handed over.
 
     `trouble` is what the mail server is in, if it is; `result` what came of the task, once that is known.
     """
@@ -58,12 +58,16 @@ def _renew(database: Database, held: Hold, done: threading.Event) -> None:
         try:
             with database.writing() as db:
                 kept = db.scalar(keep(held.task.id, held.token))
-            expires = began + LEASE if kept else 0.0
         except OperationalError as error:
             logger.warning("could not renew the lease", error=str(error.orig))
+        else:
+            expires = began + LEASE
+            if kept is None:  # somebody took the task over
+                held.lost.set()
+                return
+            held.lost.clear()  # late, but nobody had taken it over
         if time.monotonic() > expires:
             held.lost.set()
-            return
 
 
 def persist(database: Database, write: Callable[[Session], T], tries: int = 6) -> T:

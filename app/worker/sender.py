@@ -105,7 +105,10 @@ class Sender:
             self._note(db, held, handed)
             return self._next(db, held)
 
-        return persist(self.database, turn)
+        batch = persist(self.database, turn)
+        if not held.result:
+            held.lost.clear()  # the lease was renewed just now
+        return batch
 
     def _note(self, db: Session, held: Hold, handed: Sequence[Handed]) -> None:
         """Tell the other workers what was learnt about the mail server."""

@@ -52,8 +52,10 @@ class Timekeeper(threading.Thread):
         while not self.stopping.is_set():
             try:
                 wait = self._beat()
-            except (SQLAlchemyError, RedisError, OSError) as error:
-                logger.warning("cannot keep the time for now", error=str(error).partition("\n")[0])
+            except Exception as error:  # whatever it is: without a timekeeper nothing scheduled leaves
+                logger.warning(
+                    "cannot keep the time for now", error=f"{type(error).__name__}: {error}".partition("\n")[0]
+                )
                 wait = CHORES
             if wait > 0:
                 self._wait(wait)

@@ -114,3 +114,23 @@ async def test_an_address_in_utf_8_is_shown_as_it_is(person: Client, settings: S
     page = await page_of(person, f"/mailbox/{name}")
     assert "민수@example.com" in page
     assert "안녕" in page
+
+
+ODD_MAILS = [
+    b"Subject: =?utf-8?b?abcde?=\r\n\r\nx",
+    b"Subject: =?raw_unicode_escape?q?\\ud800?=\r\n\r\nx",
+    b"Content-Type: text/plain; charset=idna\r\n\r\n\xff",
+    b"Content-Type: text/plain; charset=undefined\r\n\r\nx",
+    b"Content-Type: text/plain; charset=utf-7\r\n\r\n+2AA-",
+    b"Content-Type: text/html; charset=raw_unicode_escape\r\n\r\n\\ud800",
+    b"".join(b"Content-Type: multipart/mixed; boundary=b%d\r\n\r\n--b%d\r\n" % (n, n) for n in range(3000)),
+]
+
+
+@pytest.mark.parametrize("raw", ODD_MAILS, ids=range(len(ODD_MAILS)))
+async def test_a_hostile_mail_breaks_neither_the_list_nor_its_own_page(
+    person: Client, settings: Settings, raw: bytes
+) -> None:
+    name = put(settings, raw)
+    for path in ("/mailbox", f"/mailbox/{name}", f"/mailbox/{name}?view=text", f"/mailbox/{name}/html"):
+        assert (await person.get(path)).status_code in (200, 404), path

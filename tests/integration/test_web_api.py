@@ -364,3 +364,14 @@ async def test_a_program_in_too_much_of_a_hurry_is_told_when_to_come_again(app: 
     assert late, "a hundred at once are possible, a hundred and fifty are not, unless this machine is slow"
     assert late[0].headers["Retry-After"] == "1"
     assert late[0].content_type == "application/problem+json"
+
+
+async def test_everyones_own_values_are_tried_before_anything_is_stored(
+    stranger: Client, bearer: dict[str, str]
+) -> None:
+    people = [
+        {"address": "a@example.com", "variables": {"name": "A"}},
+        {"address": "b@example.com", "variables": {"name": "b" * 999}},
+    ]
+    answer = await stranger.post("/api/tasks", json={"template": "email/welcome", "recipients": people}, headers=bearer)
+    assert answer.status_code == 422

@@ -182,3 +182,10 @@ def test_a_token_of_the_same_name_is_refused(database: Database) -> None:
 def test_a_token_needs_a_printable_name(database: Database, name: str) -> None:
     with pytest.raises(ValueError, match="1 to 64 printable characters"):
         new_token(database, name)
+
+
+async def test_looking_at_a_link_before_it_is_followed_does_not_use_it_up(stranger: Client, link: str) -> None:
+    assert (await stranger.head(link)).status_code == 204
+    assert (await stranger.get(link, headers={"Sec-Purpose": "prefetch"})).status_code == 204
+    assert not await signed_in(stranger)
+    assert (await stranger.get(link)).status_code == 303

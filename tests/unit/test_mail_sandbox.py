@@ -187,3 +187,15 @@ def test_a_subject_has_plain_fields_only(source: str) -> None:
 def test_a_subject_has_a_limit() -> None:
     with pytest.raises(Mistake, match="too long"):
         subject_part("a" * 1001)
+
+
+@pytest.mark.parametrize(
+    "source", ["{{ name" + "|e" * 115 + " }}", "{{ name" + "[0]" * 80 + " }}", "{{ a.b" + ".c" * 60 + " }}"]
+)
+def test_a_subject_that_takes_long_to_compile_is_refused(source: str) -> None:
+    with pytest.raises(Mistake, match="plain fields only"):
+        subject_part(source)
+
+
+def test_a_subject_may_have_dots_and_brackets_outside_its_fields() -> None:
+    assert subject_part("News... (really) [1] | {{ name }}" + "." * 40).variables == ["name"]
