@@ -32,11 +32,27 @@ def main(arguments: list[str]) -> int:
         return 2
     try:
         settings = read_settings()
+        check_mail(settings)
     except SettingsError as error:
         print(*error.mistakes, sep="\n", file=sys.stderr)
         return 2
     log.setup(settings.log_level)
     return command(settings, *rest)
+
+
+def check_mail(settings: Settings) -> None:
+    """What only the mail package can judge. Raises SettingsError, too."""
+    from app.mail.addresses import parse
+    from app.mail.server import parse_url
+
+    mistakes = []
+    for name, check, value in (("MAIL_FROM", parse, settings.mail_from), ("SMTP_URL", parse_url, settings.smtp_url)):
+        try:
+            check(value)
+        except ValueError as wrong:
+            mistakes.append(f"{name} cannot be used: {wrong}")
+    if mistakes:
+        raise SettingsError(mistakes)
 
 
 # Each command imports what it needs when it runs: a worker loads no web server, the web no SMTP.

@@ -1,5 +1,6 @@
 """Brings the database's tables up to date, and knows whether they are."""
 
+from functools import cache
 from pathlib import Path
 
 from alembic.config import Config
@@ -15,6 +16,7 @@ def migrate(database_url: str) -> None:
     command.upgrade(_config(database_url), "head")
 
 
+@cache
 def head() -> str:
     """The revision that the tables should have."""
     return ScriptDirectory.from_config(_config("")).get_current_head() or ""

@@ -5,7 +5,7 @@ JSON, and its class knows one function only: a payload that names another one (J
 """
 
 from collections.abc import Callable, Iterable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from redis import Redis
@@ -27,7 +27,7 @@ KEPT = 60
 """Seconds for which RQ keeps a job that ended. The history is in the database."""
 
 TIMEOUT = 3600
-"""Seconds a ring may take: a backstop behind the mail server's own time limits, above the longest of them."""
+"""Seconds a ring may take: a backstop, far above a worker's turn and the longest wait for a mail server's answer."""
 
 Ringing = tuple[int, int, str]
 """A task's id, the attempt to ring for, and its queue."""
@@ -102,22 +102,31 @@ class Rings:
         )
         self.redis.publish(News.CHANNEL, job_id(ringing))
 
+    def enter_anew(self, ringing: Ringing, due_at: datetime) -> None:
+        """Enter a ring for another moment than before. One in a list stays there: it finds no row to move."""
+        self.redis.zrem(self._queues[ringing[2]].scheduled_job_registry.key, job_id(ringing))
+        if due_at > datetime.now(UTC):
+            self.ring_at(ringing, due_at)
+        else:
+            self.redis.publish(News.CHANNEL, job_id(ringing))  # the promoter rings for it
+
     def take_back(self, ringing: Ringing) -> None:
-        """Remove a ring from wherever it waits. One that is missed finds no row to move."""
+        """Remove a ring for good, wherever it waits. One that is missed finds no row to move."""
         queue = self._queues[ringing[2]]
         self.redis.zrem(queue.scheduled_job_registry.key, job_id(ringing))
         queue.remove(job_id(ringing))
+        self.redis.delete(RingJob.key_for(job_id(ringing)))
 
     def present(self) -> set[str]:
-        """The ids of all rings that are in a list or in a worker's hands: by membership, never by a job's status."""
+        """The ids of all rings that wait in a list: by membership, never by a job's status.
+
+        Those in a worker's hands are not among them: a row that is still queued was not claimed, whatever RQ believes.
+        """
         with self.redis.pipeline(transaction=False) as pipe:
             for queue in self._queues.values():
                 pipe.lrange(queue.key, 0, -1)
-                pipe.lrange(queue.intermediate_queue_key, 0, -1)
-                pipe.zrange(queue.started_job_registry.key, 0, -1)
             replies = pipe.execute()
-        # A started job's entry reads job:execution.
-        return {item.decode("utf-8", "replace").partition(":")[0] for reply in replies for item in reply}
+        return {item.decode("utf-8", "replace") for reply in replies for item in reply}
 
     def is_there(self) -> bool:
         """Whether Redis answers."""

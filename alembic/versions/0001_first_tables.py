@@ -14,8 +14,8 @@ TIME = sa.DateTime(timezone=True)
 ADDRESS = sa.String(320).with_variant(sa.String(320, collation="C"), "postgresql")
 STATUSES = ("scheduled", "queued", "started", "finished", "failed", "cancelled")
 SHARDS = 16
-WAITING = sa.text("status IN ('scheduled', 'queued')")
-STARTED = sa.text("status = 'started'")
+UNRUNG = sa.text("rung_at IS NULL")
+LIMITED = sa.text("hold_after IS NOT NULL")
 
 
 def upgrade() -> None:
@@ -68,8 +68,8 @@ def create_core() -> None:
         sa.Column("request_hash", sa.String(64)),
         sqlite_autoincrement=True,
     )
-    op.create_index("ix_tasks_waiting", "tasks", ["due_at"], sqlite_where=WAITING, postgresql_where=WAITING)
-    op.create_index("ix_tasks_leased", "tasks", ["lease_until"], sqlite_where=STARTED, postgresql_where=STARTED)
+    op.create_index("ix_tasks_unrung", "tasks", ["due_at"], sqlite_where=UNRUNG, postgresql_where=UNRUNG)
+    op.create_index("ix_tasks_hold", "tasks", ["hold_after"], sqlite_where=LIMITED, postgresql_where=LIMITED)
     op.create_index("ix_tasks_status", "tasks", ["status", "id"])
     op.create_table(
         "deliveries",

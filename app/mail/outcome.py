@@ -73,8 +73,11 @@ def kind_of(phase: Phase, code: int | None) -> Kind:
         return Kind.sent
     if phase is Phase.handed_over and (code is None or not 400 <= code < 600):
         return Kind.unknown
-    # Without its last line a message must not be delivered (RFC 5321 4.1.1.4), so until then trouble is harmless;
-    # and 421 or a refused sign-in are answers: the server did not take it.
+    # Without its last line a message must not be delivered (RFC 5321 4.1.1.4), so until then trouble is harmless.
+    # Once the recipient is named it may be due to this recipient, or this message: the others are not to wait for it.
+    if code is None and phase in (Phase.rcpt, Phase.data, Phase.body):
+        return Kind.later
+    # 421 or a refused sign-in are answers: the server did not take it.
     if code is None or not 400 <= code < 600 or phase is Phase.connect or code == 421 or code in SIGN_IN_REFUSED:
         return Kind.trouble
     if code < 500 or (phase is Phase.rcpt and code in TOO_MANY_RECIPIENTS):

@@ -107,7 +107,6 @@ def _verifying() -> ssl.SSLContext:
 
 def _enter(smtp: smtplib.SMTP, server: Server, timeout: float, tls: ssl.SSLContext | None) -> None:
     sock = open_socket(smtp)
-    sock.settimeout(timeout)
     # The end of a message is a small write after another one; Nagle's algorithm would hold it back for 40 ms.
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     smtp.ehlo_or_helo_if_needed()
@@ -116,6 +115,8 @@ def _enter(smtp: smtplib.SMTP, server: Server, timeout: float, tls: ssl.SSLConte
         smtp.ehlo_or_helo_if_needed()
     if server.user is not None and server.password is not None:
         smtp.login(server.user, server.password)
+    sock = open_socket(smtp)  # STARTTLS has put another one there
+    sock.settimeout(timeout)
     smtp.command_encoding = "utf-8"  # for SMTPUTF8; what needs it is checked before it is sent
 
 

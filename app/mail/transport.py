@@ -36,7 +36,7 @@ class Connection:
         self._tls = tls
         self._smtp: smtplib.SMTP | None = None
         self._phase = Phase.connect
-        self._aborted = False
+        self._aborted = self._lost = False
 
     def send(self, envelope_from: str, to: Mailbox, message: bytes) -> Outcome:
         """Hand `message` (CRLF line ends) over for one recipient, and say what became of it.
@@ -46,17 +46,19 @@ class Connection:
         _refuse_smuggling(envelope_from, to, message)
         warm = self._smtp is not None
         outcome = self._attempt(envelope_from, to, message)
-        if warm and outcome.kind is Kind.trouble and self._phase in BEFORE_DATA and not self._aborted:
+        dead = outcome.kind is Kind.trouble or self._lost
+        if warm and dead and self._phase in BEFORE_DATA and not self._aborted:
             # Servers hang up on idle connections, with a 421 or without a word. Nothing was handed over: begin anew.
             outcome = self._attempt(envelope_from, to, message)
         return outcome
 
     def _attempt(self, envelope_from: str, to: Mailbox, message: bytes) -> Outcome:
-        self._phase = Phase.connect
+        self._phase, self._lost = Phase.connect, False
         try:
             smtp = self._smtp = self._smtp or self._open()
             outcome = _unsuited(smtp, envelope_from, to) or self._transact(smtp, envelope_from, to, message)
         except OSError as error:
+            self._lost = True
             outcome = silent(self._phase, self._sentence(error))
         except BaseException:
             # Stopped from outside in the middle of the talk: whatever the server says next is not for the next message.

@@ -12,9 +12,6 @@ from app.db import Base, now
 QUEUES = ("high", "default", "low")
 """In the order in which workers empty them."""
 
-COUNT_SHARDS = 16
-"""Rows per status in task_counts, so that two tasks that move at once rarely wait for one another on Postgres."""
-
 Id = BigInteger().with_variant(Integer, "sqlite")
 Word = String(16)
 Address = String(320).with_variant(String(320, collation="C"), "postgresql")  # bytewise: prefixes use the index
@@ -90,10 +87,11 @@ class Task(Base):
     request_hash: Mapped[str | None] = mapped_column(String(64))  # sha256 of what came with the key
 
     __table_args__ = (
-        Index("ix_tasks_waiting", "due_at", sqlite_where=text("status IN ('scheduled', 'queued')"),
-              postgresql_where=text("status IN ('scheduled', 'queued')")),
-        Index("ix_tasks_leased", "lease_until", sqlite_where=text("status = 'started'"),
-              postgresql_where=text("status = 'started'")),
+        # What nobody has rung for: only waiting tasks. Chosen by `rung_at` alone, or SQLite does not see that it fits.
+        Index("ix_tasks_unrung", "due_at", sqlite_where=text("rung_at IS NULL"),
+              postgresql_where=text("rung_at IS NULL")),
+        Index("ix_tasks_hold", "hold_after", sqlite_where=text("hold_after IS NOT NULL"),
+              postgresql_where=text("hold_after IS NOT NULL")),
         Index("ix_tasks_status", "status", "id"),
         {"sqlite_autoincrement": True},  # an id is never used twice, though its task be deleted
     )  # fmt: skip
@@ -143,7 +141,7 @@ class TaskEvent(Base):
 
 
 class TaskCount(Base):
-    """How many tasks have a status: the sum of `n` over its shards."""
+    """How many tasks have a status: the sum of `n` over its shards, of which a task has the one that its id says."""
 
     __tablename__ = "task_counts"
 

@@ -74,6 +74,11 @@ def events(task_id: int, limit: int = 1000) -> Select[TaskEvent]:
     return select(TaskEvent).where(TaskEvent.id.in_(latest)).order_by(TaskEvent.id)
 
 
+def written_by(task_id: int) -> Select[str]:
+    """Who asked for the task: the first event's."""
+    return select(TaskEvent.who).where(TaskEvent.task_id == task_id).order_by(TaskEvent.id).limit(1)
+
+
 def live_workers() -> Select[int]:
     return select(func.count()).select_from(Worker).where(Worker.seen_at > now(-WORKER_ALIVE))
 

@@ -40,10 +40,15 @@ def unheard(after: int, limit: int = 1000) -> Select[int, int, str]:
     )
 
 
+def too_late() -> Select[int]:
+    """How many tasks could not begin before their limit; lifecycle.hold_late holds them."""
+    late = [Task.hold_after < now(), Task.status.in_(WAITING), Task.held.is_(False), Task.attempt == 0]
+    return select(func.count()).where(*late)
+
+
 def next_due() -> Select[datetime | None, datetime]:
     """When the promoter has to ring next (None: nothing is in sight), and what the time is now."""
-    waits = [Task.status.in_(WAITING), Task.rung_at.is_(None), Task.held.is_(False)]
-    return select(func.min(Task.due_at), now()).where(*waits)
+    return select(func.min(Task.due_at), now()).where(Task.rung_at.is_(None))
 
 
 def hold_office(holder: str, name: str = "timekeeper") -> ReturningUpdate[str]:

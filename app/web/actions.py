@@ -6,6 +6,7 @@ is away, the timekeeper and the reconciler find the row.
 
 import asyncio
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
 
@@ -13,10 +14,10 @@ from redis import RedisError
 from sqlalchemy.exc import IntegrityError
 
 from app import log
-from app.db import AsyncDatabase
+from app.db import AsyncDatabase, rows
 from app.mail import N_
 from app.mail.templates import Templates
-from app.ring import Ringing, Rings
+from app.ring import Rings
 from app.tasks import lifecycle, queries
 from app.tasks.model import Task
 from app.tasks.submit import Refused, Request, check, new_deliveries, new_task
@@ -28,6 +29,10 @@ class KeyReused(Exception):  # noqa: N818 (it is no fault of the program's)
     """The idempotency key came before, with another request."""
 
 
+class _Nothing(Exception):  # noqa: N818
+    """There was nothing to decide."""
+
+
 class Actions:
     """`domain` is the right-hand side of new Message-IDs."""
 
@@ -36,6 +41,8 @@ class Actions:
         self.rings = rings
         self.templates = templates
         self.domain = domain
+        # Threads of its own: a Redis that hangs must not hold up what else is done in threads.
+        self._tellers = ThreadPoolExecutor(2, thread_name_prefix="telling")
         self._telling: set[asyncio.Task[None]] = set()
 
     async def submit(self, request: Request) -> Task:
@@ -91,12 +98,8 @@ class Actions:
         async with self.database.writing() as db:
             moved = (await db.execute(lifecycle.reschedule(task_id, due_at, zone, by))).first()
         if moved:
-            self._tell(partial(self._move_ring, tuple(moved), due_at))
+            self._tell(partial(self.rings.enter_anew, tuple(moved), due_at))
         return moved is not None
-
-    def _move_ring(self, ringing: Ringing, due_at: datetime) -> None:
-        self.rings.take_back(ringing)
-        self.rings.ring_at(ringing, due_at)
 
     async def retry(self, task_id: int, by: str) -> bool:
         """Whether the task had failed deliveries, and now tries them again."""
@@ -113,21 +116,23 @@ class Actions:
         async with self.database.writing() as db:
             moved = (await db.execute(lifecycle.send_now(task_id, by))).first()
         if moved:
-            self._tell(partial(self._move_ring, tuple(moved), datetime.now(UTC)))
+            self._tell(partial(self.rings.enter_anew, tuple(moved), datetime.now(UTC)))
         return moved is not None
 
     async def decide(self, task_id: int, by: str, arrived: bool, address: str | None = None) -> bool:
         """Whether something of it was unknown, for one address or at all, and now is sent, or is sent again."""
         decision = lifecycle.arrived if arrived else lifecycle.send_again
         why = N_("It arrived, a person said.") if arrived else N_("A person said to send it again.")
-        async with self.database.writing() as db:
-            moved = (await db.execute(lifecycle.decide(task_id, by, why))).first()
-            if moved:
-                await db.execute(decision(task_id, address))
+        try:
+            async with self.database.writing() as db:
+                moved = (await db.execute(lifecycle.decide(task_id, by, why))).first()
+                if moved is None or rows(await db.execute(decision(task_id, address))) == 0:
+                    raise _Nothing
                 await db.execute(lifecycle.tally(task_id))
-        if moved:
-            self._tell(partial(self.rings.ring, [tuple(moved)]))
-        return moved is not None
+        except _Nothing:  # whoever decided first has moved it; what was begun here is rolled back
+            return False
+        self._tell(partial(self.rings.ring, [tuple(moved)]))
+        return True
 
     def _tell(self, message: Callable[[], None]) -> None:
         telling = asyncio.create_task(self._try(message))
@@ -136,10 +141,11 @@ class Actions:
 
     async def _try(self, message: Callable[[], None]) -> None:
         try:
-            await asyncio.to_thread(message)
+            await asyncio.get_running_loop().run_in_executor(self._tellers, message)
         except (RedisError, OSError) as error:
             logger.warning("Redis was not told; the timekeeper will see the row", error=str(error))
 
     async def close(self) -> None:
         """Wait for what is being told."""
         await asyncio.gather(*self._telling)
+        self._tellers.shutdown(wait=False)

@@ -3,9 +3,7 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Iterable
-from functools import cache
 
-from alembic.script import ScriptDirectory
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
@@ -15,10 +13,11 @@ from redis import RedisError
 from sqlalchemy import literal, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
+from app.migrate import head
 from app.tasks import queries
 from app.tasks.model import TaskStatus
 from app.tasks.reconcile import repairs
-from app.web import ROOT, postdate
+from app.web import postdate
 
 blueprint = Blueprint("health", __name__)
 
@@ -64,13 +63,7 @@ async def _redis() -> bool:
 
 async def _schema() -> bool:
     async with postdate().database.reading() as db:
-        return bool(await db.scalar(text("SELECT version_num FROM alembic_version")) == newest_schema())
-
-
-@cache
-def newest_schema() -> str | None:
-    """The revision that this program was written for."""
-    return ScriptDirectory(str(ROOT / "alembic")).get_current_head()
+        return bool(await db.scalar(text("SELECT version_num FROM alembic_version")) == head())
 
 
 async def _repairs() -> dict[str, int]:

@@ -10,6 +10,7 @@ from werkzeug.wrappers import Response as Redirect
 
 from app.mail import N_
 from app.tasks import queries
+from app.tasks.lifecycle import WAITING
 from app.tasks.model import Task, TaskStatus
 from app.tasks.submit import Mistakes
 from app.web import postdate
@@ -21,7 +22,7 @@ from app.web.security import who
 
 blueprint = Blueprint("task", __name__)
 
-WAITING = (TaskStatus.SCHEDULED, TaskStatus.QUEUED)
+MOST_EVENTS = 200  # the latest ones; a page with more is not read but scrolled
 OURSELVES = (N_("timekeeper"), N_("reconciler"))  # who moves tasks besides people, programs and workers
 
 
@@ -113,7 +114,8 @@ async def _page(task: Task, typed: Moment | None = None, mistakes: Mistakes | No
     app, after = postdate(), request.args.get("after", "").replace("\0", "") or None  # Postgres refuses NUL
     async with app.database.reading() as db:
         deliveries = list((await db.scalars(queries.deliveries(task.id, after))).all())
-        events = list((await db.scalars(queries.events(task.id))).all())
+        events = list((await db.scalars(queries.events(task.id, MOST_EVENTS))).all())
+        written_by = await db.scalar(queries.written_by(task.id))
     more = len(deliveries) > queries.PAGE
     return await render_template(
         "task.html",
@@ -125,6 +127,7 @@ async def _page(task: Task, typed: Moment | None = None, mistakes: Mistakes | No
         after=deliveries[queries.PAGE - 1].address if more else None,
         first_page=after is None,
         events=events,
+        written_by=written_by,
         waiting=task.status in WAITING,
         opened=typed is not None,
         errors=in_words(mistakes or {}),

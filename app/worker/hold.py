@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from sqlalchemy import Row
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from app import log
@@ -33,6 +33,7 @@ class Hold:
     task: Row[Any]
     token: str
     result: str = ""
+    begun: float = field(default_factory=time.monotonic)
     gap: float = 0.0  # seconds to leave between two messages
     lost: threading.Event = field(default_factory=threading.Event)
     trouble: Outcome | None = None
@@ -58,8 +59,8 @@ def _renew(database: Database, held: Hold, done: threading.Event) -> None:
         try:
             with database.writing() as db:
                 kept = db.scalar(keep(held.task.id, held.token))
-        except OperationalError as error:
-            logger.warning("could not renew the lease", error=str(error.orig))
+        except SQLAlchemyError as error:
+            logger.warning("could not renew the lease", error=str(error).partition("\n")[0])
         else:
             expires = began + LEASE
             if kept is None:  # somebody took the task over

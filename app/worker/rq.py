@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import Any
 
-from redis import Redis
+from redis import Redis, RedisError
 from rq import Queue, SimpleWorker
 from rq.exceptions import StopRequested
 from rq.serializers import JSONSerializer
@@ -36,6 +36,7 @@ class SendingWorker(SimpleWorker):
 
     queue_class = PatientQueue
     job_class = RingJob
+    max_connection_wait_time = 1.0  # seconds between tries while Redis is away; RQ's own grow to a minute
 
     def __init__(self, connection: Redis, at_start: Callable[[], object], at_stop: Callable[[], object]) -> None:
         super().__init__(list(QUEUES), connection=connection, serializer=JSONSerializer)
@@ -44,6 +45,15 @@ class SendingWorker(SimpleWorker):
     def bootstrap(self, *args: Any, **kwargs: Any) -> None:
         super().bootstrap(*args, **kwargs)
         self.at_start()
+
+    def heartbeat(self, timeout: int | None = None, pipeline: Any = None) -> None:
+        """RQ's own; but one that is to stop does not wait for a Redis that is away."""
+        try:
+            super().heartbeat(timeout, pipeline)
+        except RedisError:
+            if PatientQueue.stopping:
+                raise StopRequested from None
+            raise
 
     def request_stop(self, signum: int, frame: FrameType | None) -> None:
         """SIGTERM and SIGINT, once or five times: what is in hand is finished and recorded, nothing new is taken."""

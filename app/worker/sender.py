@@ -3,6 +3,7 @@
 import secrets
 import socket
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from os import getpid
@@ -32,6 +33,10 @@ TROUBLE = N_("The mail could not be handed over for now. It is tried again.")
 PATIENCE = 20.0
 """Seconds; whoever stops us kills us after 25 or 30."""
 
+TURN = 30.0
+"""Seconds for one task; then whatever else is due goes first, in the order of the queues."""
+
+TURN_OVER = N_("Others have their turn; then it goes on.")
 ASKED_TO_WAIT = N_("The server asked to try again later.")
 STOPPED = N_("Its worker was stopped.")
 STUMBLED = N_("Something went wrong in the worker. It is tried again.")
@@ -85,6 +90,7 @@ class Sender:
             claimed = db.execute(lifecycle.claim(task_id, attempt, token, self.name)).first()
             if claimed is None:
                 return None, []
+            db.execute(lifecycle.lose_strays(task_id, token))
             held = Hold(claimed, token)
             return held, self._next(db, held)
 
@@ -125,11 +131,12 @@ class Sender:
             self._let_go_in_trouble(db, held, held.trouble)
             return []
         paused, held.gap = db.execute(sender.state()).one()
-        if not self.stopping.is_set() and not paused:
+        had_its_turn = time.monotonic() - held.begun > TURN
+        if not self.stopping.is_set() and not paused and not had_its_turn:
             marked = db.execute(lifecycle.mark(held.task.id, held.token, 1 if held.gap else lifecycle.BATCH)).all()
             if marked:
                 return sorted(marked, key=lambda delivery: delivery.id)
-        why = STOPPED if self.stopping.is_set() else TROUBLE if paused else ASKED_TO_WAIT
+        why = STOPPED if self.stopping.is_set() else TROUBLE if paused else TURN_OVER if had_its_turn else ASKED_TO_WAIT
         settled = db.execute(lifecycle.settle(held.task.id, held.token, why)).first()
         held.result = str(settled.status) if settled else "lost"
         return []
@@ -143,7 +150,7 @@ class Sender:
             if troubles:
                 db.execute(sender.pause_for(wait))
             logger.warning("the mail server is in trouble", reply=trouble.reply, wait=wait)
-            db.execute(lifecycle.give_back(held.task.id, held.token, TROUBLE, wait, trouble.reply))
+            db.execute(lifecycle.give_back(held.task.id, held.token, trouble.reply, wait, trouble.reply))
         held.result = "given back"
 
     def _hand_over(self, held: Hold, batch: Batch) -> Iterator[Handed]:

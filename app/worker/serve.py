@@ -1,8 +1,10 @@
 """One sending process: an RQ worker in the main thread, a timekeeper beside it."""
 
+import signal
 import threading
 
 from redis import RedisError
+from sqlalchemy.exc import SQLAlchemyError
 
 from app import log
 from app.config import Settings
@@ -25,6 +27,8 @@ def serve(settings: Settings) -> int:
     run.use(sender)
     timekeeper = Timekeeper(Database(settings.database_url), Rings(connect(settings.redis_url)), sender.name)
     stopping = _Stopping(sender)
+    for number in (signal.SIGTERM, signal.SIGINT):  # RQ sets its own later, which do the same
+        signal.signal(number, lambda *_: stopping.set())
     timekeeper.start()
     while not stopping.is_set():
         _work(settings.redis_url, timekeeper, stopping)
@@ -51,6 +55,6 @@ def _work(redis_url: str, timekeeper: Timekeeper, stopping: _Stopping) -> None:
     try:
         worker = SendingWorker(connect(redis_url), at_start=timekeeper.reconcile, at_stop=stopping.set)
         worker.work(logging_level="WARNING")
-    except (RedisError, OSError) as error:
-        logger.warning("Redis is away; waiting for it", error=str(error))
+    except (RedisError, SQLAlchemyError, OSError) as error:
+        logger.warning("Redis or the database is away; waiting for it", error=str(error).partition("\n")[0])
     stopping.wait(AGAIN)

@@ -73,6 +73,7 @@ class Timekeeper(threading.Thread):
             self._chores_at = time.monotonic() + CHORES
             self._in_office = self._sign()
             if self._in_office:
+                self._hold_late()
                 self.reconcile()
         return self._promote() if self._in_office else self._until_chores()
 
@@ -92,17 +93,15 @@ class Timekeeper(threading.Thread):
         wait: float = (due - now).total_seconds()
         if wait > 0:
             return min(wait, self._until_chores())
-        self._ring(self._due())
-        return 0
+        ringings = self._due()
+        self._ring(ringings)
+        return 0 if ringings else LOOK  # somebody else has them in hand
 
     def _until_chores(self) -> float:
         return max(0.01, self._chores_at - time.monotonic())
 
     def _due(self) -> list[Ringing]:
         with self.database.writing() as db:
-            late = db.execute(lifecycle.hold_late()).all()
-            if late:
-                logger.warning("held: they could not be sent in time", tasks=[row.id for row in late])
             return [tuple(row) for row in db.execute(lifecycle.promote())]
 
     def _ring(self, ringings: list[Ringing]) -> None:
@@ -110,6 +109,14 @@ class Timekeeper(threading.Thread):
             self.rings.ring(ringings)
         except (RedisError, OSError) as error:
             logger.warning("Redis is away; the rings will follow", rings=len(ringings), error=str(error))
+
+    def _hold_late(self) -> None:
+        with self.database.reading() as db:
+            if not db.scalar(reconcile.too_late()):
+                return
+        with self.database.writing() as db:
+            late = db.execute(lifecycle.hold_late()).all()
+        logger.warning("held: they could not be sent in time", tasks=[row.id for row in late])
 
     def reconcile(self) -> Repairs:
         """Put right what nobody is working on: expired leases, and rings that are nowhere to be found."""

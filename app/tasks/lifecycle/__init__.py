@@ -7,7 +7,7 @@
 
     delivery:  queued ─mark─▶ sending ─record─▶ sent | failed | unknown | queued (again, later)
 
-due.py has the moves of the timekeeper, hold.py those of the worker that holds a task, people.py those of people.
+due.py has the moves of the timekeeper, held.py those of the worker that holds a task, people.py those of people.
 
 A move names the status it leaves and returns a row only where it moved something. No row means that somebody was
 first, which is normal: late, doubled and stale callers find nothing to move. What a worker moves carries its lease's
@@ -15,13 +15,13 @@ token besides, so that one given up for dead can no longer write. The database's
 the event and the counts of a task's move in the same statement, and cancel what a cancelled task has queued.
 """
 
-from app.tasks.lifecycle.due import condemn, give_up, hold_late, lose, promote, release, ring_again, tally
+from app.tasks.lifecycle.due import condemn, give_up, hold_late, lose, lose_strays, promote, release, ring_again, tally
 from app.tasks.lifecycle.held import BATCH, LEASE, claim, give_back, keep, mark, put_back, record, settle
 from app.tasks.lifecycle.moves import WAITING, Move
 from app.tasks.lifecycle.people import arrived, cancel, decide, requeue_failed, reschedule, retry, send_again, send_now
 
 __all__ = [
     "BATCH", "LEASE", "WAITING", "Move", "arrived", "cancel", "claim", "condemn", "decide", "give_back", "give_up",
-    "hold_late", "keep", "lose", "mark", "promote", "put_back", "record", "release", "requeue_failed", "reschedule",
-    "retry", "ring_again", "send_again", "send_now", "settle", "tally",
+    "hold_late", "keep", "lose", "lose_strays", "mark", "promote", "put_back", "record", "release", "requeue_failed",
+    "reschedule", "retry", "ring_again", "send_again", "send_now", "settle", "tally",
 ]  # fmt: skip

@@ -10,6 +10,7 @@ from app.tasks.model import Delivery, DeliveryStatus, OnUnknown, Task, TaskStatu
 CRASHES = 3
 """Workers that one task may cost, without a message sent between, until it is condemned."""
 
+LOST = N_("The worker was lost while it handed this message over. It may have arrived.")
 POISON = N_("Three workers were lost over this task, one after another, so it is not tried again by itself.")
 
 
@@ -19,11 +20,11 @@ def promote(limit: int = 1000, task_id: int | None = None) -> Move:
     A queued task that had to wait and is due again comes along: it has to be rung for as well. Returns id, attempt
     and queue of each, to be rung for after the commit.
     """
-    due = [Task.status.in_(WAITING), Task.rung_at.is_(None), Task.held.is_(False), Task.due_at <= now()]
+    due = [Task.rung_at.is_(None), Task.due_at <= now()]  # only what waits has nobody rung for: see ix_tasks_unrung
     first = select(Task.id).where(*due).order_by(Task.due_at).limit(limit).with_for_update(skip_locked=True)
     which = among(first) if task_id is None else Task.id == task_id
     return (
-        task(which, *due)
+        task(which, Task.status.in_(WAITING), *due)
         .values(status=TaskStatus.QUEUED, rung_at=now(), who="timekeeper", why=N_("It is due."))
         .returning(Task.id, Task.attempt, Task.queue)
     )
@@ -36,7 +37,7 @@ def hold_late() -> Move:
         .values(
             status=TaskStatus.SCHEDULED,
             held=True,
-            rung_at=None,
+            rung_at=now(),
             who="timekeeper",
             why=N_("It could not be sent in time, and waits for a decision."),
         )
@@ -99,9 +100,16 @@ def lose(task_id: int, token: str | None) -> Update:
         Delivery.task_id == task_id, Delivery.status == DeliveryStatus.SENDING, Delivery.token == token
     ).values(
         status=case((asked == OnUnknown.AGAIN, DeliveryStatus.QUEUED), else_=DeliveryStatus.UNKNOWN),
-        reply=N_("The worker was lost while it handed this message over. It may have arrived."),
+        reply=LOST,
         updated_at=now(),
     )
+
+
+def lose_strays(task_id: int, token: str) -> Update:
+    """sending → unknown for what is under any other lease than the one just claimed: nobody can be working on it."""
+    return delivery(
+        Delivery.task_id == task_id, Delivery.status == DeliveryStatus.SENDING, Delivery.token != token
+    ).values(status=DeliveryStatus.UNKNOWN, reply=LOST, updated_at=now())
 
 
 def give_up(task_id: int) -> Update:

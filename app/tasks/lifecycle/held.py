@@ -34,6 +34,7 @@ def claim(task_id: int, attempt: int, token: str, by: str) -> Move:
             attempt=Task.attempt + 1,
             token=token,
             lease_until=now(LEASE),
+            rung_at=func.coalesce(Task.rung_at, now()),
             started_at=func.coalesce(Task.started_at, now()),
             who=by,
             why=None,

@@ -15,7 +15,7 @@ def cancel(task_id: int, by: str) -> Move:
     """scheduled or queued → cancelled, and with it every delivery still queued."""
     return (
         task(Task.id == task_id, Task.status.in_(WAITING))
-        .values(status=TaskStatus.CANCELLED, ended_at=now(), who=by, why=None)
+        .values(status=TaskStatus.CANCELLED, ended_at=now(), rung_at=now(), who=by, why=None)
         .returning(Task.id, Task.attempt, Task.queue)
     )
 

@@ -1,8 +1,10 @@
 """When the way out is blocked, when a task kills its workers, when it is too late: nobody is to blame, all is said."""
 
+import tempfile
 import time
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from pathlib import Path
 
 from sqlalchemy import func, select, text, update
 
@@ -10,7 +12,7 @@ from app.db import now
 from app.tasks import lifecycle, queries, reconcile, sender
 from app.tasks.model import Delivery, OnUnknown, Sender, Task
 from app.worker.timekeeper import Timekeeper
-from tests.parts import Office, wait_until
+from tests.parts import Office, valkey, wait_until
 from tests.sink import HANG_UP
 
 
@@ -210,3 +212,63 @@ def test_a_database_that_is_locked_for_longer_than_the_lease_does_not_stop_the_w
     assert set(office.sink.addresses.values()) == {1}
     assert set(statuses(office)) <= {"sent", "unknown"}
     assert statuses(office).get("unknown", 0) <= 10
+
+
+def test_a_recipient_at_whom_the_server_hangs_up_does_not_hold_up_the_others(office: Office) -> None:
+    office.sink.script = lambda step, address: HANG_UP if (step, address) == ("data", "r0@example.com") else None
+    with office.worker():
+        task_id, other = office.submit(12), office.submit(["x@example.com"])
+        assert office.wait_for(other) == "finished"
+        office.sink.wait_for(12)
+        office.wait_for(task_id, "queued")
+    assert office.sink.addresses["r0@example.com"] == 0
+    waiting = office.all(select(Delivery.address, Delivery.attempt).where(Delivery.status == "queued"))
+    assert [tuple(row) for row in waiting] == [("r0@example.com", 1)]
+
+
+def test_what_was_rung_for_and_could_not_begin_in_time_is_held_as_well(office: Office) -> None:
+    task_id = office.submit(late_limit=60)
+    with office.database.writing() as db:
+        db.execute(update(Task).values(hold_after=now(-1)))
+        db.execute(sender.pause("421 closing"))
+        db.execute(sender.pause_for(60))
+    with office.worker():
+        wait_until(lambda: office.one(select(Task.held))[0], 10, "it is held")
+    assert office.status(task_id) == "scheduled"
+
+
+def test_what_is_left_as_sending_under_an_old_lease_is_unknown_at_the_next_claim(office: Office) -> None:
+    task_id = office.submit(3, rings=False)
+    hold(office, task_id, 0, "old", marks=2)
+    with office.database.writing() as db:
+        assert db.execute(lifecycle.give_back(task_id, "old", "as if a commit had come through unnoticed")).first()
+    with office.worker():
+        assert office.wait_for(task_id) == "failed"
+    assert statuses(office) == {"unknown": 2, "sent": 1}
+
+
+def test_a_ring_lost_in_a_killed_workers_hands_is_rung_again(office: Office) -> None:
+    task_id = office.submit(rings=False)
+    office.rings.redis.zadd("rq:wip:default", {f"task-{task_id}-0:abc": time.time() + 3600})
+    with office.worker():
+        assert office.wait_for(task_id, seconds=15) == "finished"
+
+
+def test_a_worker_stops_also_while_redis_is_away(office: Office) -> None:
+    with office.worker(REDIS_URL="unix:///tmp/there-is-no-such.sock") as process:
+        wait_until(lambda: office.one(queries.live_workers())[0], 20, "the timekeeper works without Redis")
+        process.terminate()
+        assert process.wait(15) == 0
+
+
+def test_a_worker_whose_redis_goes_away_in_mid_life_stops_as_well(office: Office) -> None:
+    with tempfile.TemporaryDirectory(prefix="pd") as folder:
+        own = valkey(Path(folder))
+        url = own.__enter__()
+        with office.worker(REDIS_URL=url) as process:
+            wait_until(lambda: office.one(queries.live_workers())[0], 20, "the worker lives")
+            time.sleep(0.5)
+            own.__exit__(None, None, None)
+            time.sleep(1.5)
+            process.terminate()
+            assert process.wait(15) == 0
