@@ -1,7 +1,6 @@
 """The way out, as all workers know it: paused while the mail server is in trouble, slowed down when it asks."""
 
 from sqlalchemy import Select, Update, case, func, or_, select, update
-from sqlalchemy.sql.dml import ReturningUpdate
 
 from app.db import now
 from app.tasks.model import Sender
@@ -14,26 +13,20 @@ GAPS = (0.1, 10.0)
 """Seconds between two messages: at the first request to slow down, and at most; doubled at each further one."""
 
 
-def state() -> Select[bool, float]:
-    """Whether nothing may be handed over for now, and the seconds to leave between two messages."""
+def state() -> Select[bool, float, int]:
+    """Whether nothing may be handed over for now, the seconds to leave between two messages, and troubles in a row."""
     paused = func.coalesce(Sender.paused_until > now(), False)
     gap = case((Sender.gap_until > now(), Sender.gap), else_=0.0)
-    return select(paused, gap).where(Sender.name == NAME)
+    return select(paused, gap, Sender.troubles).where(Sender.name == NAME)
 
 
-def pause(reason: str) -> ReturningUpdate[int]:
-    """Note that the server is in trouble. No row: somebody else has paused everything already. Returns how often."""
+def pause(reason: str, seconds: float) -> Update:
+    """The server is in trouble: nothing is claimed for that long, unless somebody else has said so already."""
     return (
         update(Sender)
         .where(Sender.name == NAME, or_(Sender.paused_until.is_(None), Sender.paused_until <= now()))
-        .values(troubles=Sender.troubles + 1, reason=reason, paused_until=now(1))
-        .returning(Sender.troubles)
+        .values(troubles=Sender.troubles + 1, reason=reason, paused_until=now(seconds))
     )
-
-
-def pause_for(seconds: float) -> Update:
-    """How long the pause lasts that was just noted."""
-    return update(Sender).where(Sender.name == NAME).values(paused_until=now(seconds))
 
 
 def well() -> Update:

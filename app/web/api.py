@@ -5,7 +5,7 @@ import re
 from asyncio import to_thread
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 from quart import Blueprint, Response, g, request
 from quart_rate_limiter import RateLimit, rate_limit
@@ -190,8 +190,7 @@ def _too_late(task: Task, done: str) -> NoReturn:
 
 async def _one(question: Any) -> Task | None:
     async with postdate().database.reading() as db:
-        task: Task | None = await db.scalar(question)
-    return task
+        return cast(Task | None, await db.scalar(question))
 
 
 async def _task(task_id: int) -> Task:

@@ -130,7 +130,7 @@ class Sender:
         if held.trouble:
             self._let_go_in_trouble(db, held, held.trouble)
             return []
-        paused, held.gap = db.execute(sender.state()).one()
+        paused, held.gap, _ = db.execute(sender.state()).one()
         had_its_turn = time.monotonic() - held.begun > TURN
         if not self.stopping.is_set() and not paused and not had_its_turn:
             marked = db.execute(lifecycle.mark(held.task.id, held.token, 1 if held.gap else lifecycle.BATCH)).all()
@@ -142,16 +142,14 @@ class Sender:
         return []
 
     def _let_go_in_trouble(self, db: Session, held: Hold, trouble: Outcome) -> None:
+        held.result = "given back"
         if self.stopping.is_set():  # the connection was cut on purpose, to stop in time
             db.execute(lifecycle.settle(held.task.id, held.token, STOPPED))
-        else:
-            troubles = db.scalar(sender.pause(trouble.reply))
-            wait = max(wait_for_sender(troubles or 1), trouble.wait or 0)
-            if troubles:
-                db.execute(sender.pause_for(wait))
-            logger.warning("the mail server is in trouble", reply=trouble.reply, wait=wait)
-            db.execute(lifecycle.give_back(held.task.id, held.token, trouble.reply, wait, trouble.reply))
-        held.result = "given back"
+            return
+        wait = max(wait_for_sender(db.execute(sender.state()).one()[2] + 1), trouble.wait or 0)
+        logger.warning("the mail server is in trouble", reply=trouble.reply, wait=wait)
+        db.execute(sender.pause(trouble.reply, wait))
+        db.execute(lifecycle.give_back(held.task.id, held.token, trouble.reply, wait, trouble.reply))
 
     def _hand_over(self, held: Hold, batch: Batch) -> Iterator[Handed]:
         for delivery in batch:

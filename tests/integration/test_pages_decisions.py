@@ -82,8 +82,7 @@ async def test_a_pause_and_a_missing_worker_are_told_above_the_history(person: C
     from app.tasks import sender
 
     with database.writing() as db:
-        db.execute(sender.pause("421 4.3.2 closing"))
-        db.execute(sender.pause_for(60))
+        db.execute(sender.pause("421 4.3.2 closing", 60))
     page = await page_of(person, "/history")
     assert "No worker is running: mail will wait." in page
     assert "The mail server is in trouble, so mail waits and is tried again: 421 4.3.2 closing" in page

@@ -15,8 +15,8 @@ OUR_PAGE = {"Sec-Fetch-Site": "same-origin"}
 
 @pytest.fixture
 def broken(settings: Settings, tmp_path: Path) -> Quart:
-    """An app whose database is not there."""
-    return create_app(replace(settings, database_url=f"sqlite:///{tmp_path}/no/such.db"))
+    """An app whose database has no tables."""
+    return create_app(replace(settings, database_url=f"sqlite:///{tmp_path}/empty.db"))
 
 
 async def test_a_database_that_is_away_is_a_problem_to_programs_that_tells_nothing_of_the_inside(broken: Quart) -> None:

@@ -230,8 +230,7 @@ def test_what_was_rung_for_and_could_not_begin_in_time_is_held_as_well(office: O
     task_id = office.submit(late_limit=60)
     with office.database.writing() as db:
         db.execute(update(Task).values(hold_after=now(-1)))
-        db.execute(sender.pause("421 closing"))
-        db.execute(sender.pause_for(60))
+        db.execute(sender.pause("421 closing", 60))
     with office.worker():
         wait_until(lambda: office.one(select(Task.held))[0], 10, "it is held")
     assert office.status(task_id) == "scheduled"
