@@ -25,18 +25,23 @@ RENEW = 2.0
 
 @dataclass
 class Hold:
-    """`lost` is set while the lease may have run out, because it could not be renewed in time: nothing is handed over.
+    """`lease_end` is when the lease runs out, on this process's monotonic clock, which goes on while it is stopped.
 
     `trouble` is what the mail server is in, if it is; `result` what came of the task, once that is known.
     """
 
     task: Row[Any]
     token: str
+    lease_end: float
     result: str = ""
     begun: float = field(default_factory=time.monotonic)
     gap: float = 0.0  # seconds to leave between two messages
-    lost: threading.Event = field(default_factory=threading.Event)
     trouble: Outcome | None = None
+
+    @property
+    def lost(self) -> bool:
+        """Whether somebody else may have the task by now: then nothing more is handed over."""
+        return time.monotonic() >= self.lease_end
 
 
 @contextmanager
@@ -53,7 +58,6 @@ def renewing(database: Database, held: Hold) -> Iterator[None]:
 
 
 def _renew(database: Database, held: Hold, done: threading.Event) -> None:
-    expires = time.monotonic() + LEASE
     while not done.wait(RENEW):
         began = time.monotonic()
         try:
@@ -61,14 +65,11 @@ def _renew(database: Database, held: Hold, done: threading.Event) -> None:
                 kept = db.scalar(keep(held.task.id, held.token))
         except SQLAlchemyError as error:
             logger.warning("could not renew the lease", error=str(error).partition("\n")[0])
-        else:
-            expires = began + LEASE
-            if kept is None:  # somebody took the task over
-                held.lost.set()
-                return
-            held.lost.clear()  # late, but nobody had taken it over
-        if time.monotonic() > expires:
-            held.lost.set()
+            continue
+        if kept is None:  # somebody took the task over
+            held.lease_end = began
+            return
+        held.lease_end = began + LEASE
 
 
 def persist(database: Database, write: Callable[[Session], T], tries: int = 6) -> T:

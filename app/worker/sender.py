@@ -82,7 +82,7 @@ class Sender:
 
     def _claim(self, task_id: int, attempt: int) -> tuple[Hold | None, Batch]:
         """Claim the task and mark its first deliveries, in one transaction."""
-        token = secrets.token_hex(8)
+        token, began = secrets.token_hex(8), time.monotonic()
 
         def claim(db: Session) -> tuple[Hold | None, Batch]:
             # Where no timekeeper was faster, a ring that came from RQ's own scheduler does the promoter's part.
@@ -91,7 +91,7 @@ class Sender:
             if claimed is None:
                 return None, []
             db.execute(lifecycle.lose_strays(task_id, token))
-            held = Hold(claimed, token)
+            held = Hold(claimed, token, began + lifecycle.LEASE)
             return held, self._next(db, held)
 
         return persist(self.database, claim)
@@ -101,6 +101,7 @@ class Sender:
         records = [record(held, each) for each in handed if each.outcome]
 
         def turn(db: Session) -> Batch:
+            held.lease_end = time.monotonic() + lifecycle.LEASE
             if db.scalar(lifecycle.keep(held.task.id, held.token, **tallies(records))) is None:
                 held.result = "lost"  # somebody else goes on
                 return []
@@ -111,10 +112,7 @@ class Sender:
             self._note(db, held, handed)
             return self._next(db, held)
 
-        batch = persist(self.database, turn)
-        if not held.result:
-            held.lost.clear()  # the lease was renewed just now
-        return batch
+        return persist(self.database, turn)
 
     def _note(self, db: Session, held: Hold, handed: Sequence[Handed]) -> None:
         """Tell the other workers what was learnt about the mail server."""
@@ -153,7 +151,7 @@ class Sender:
 
     def _hand_over(self, held: Hold, batch: Batch) -> Iterator[Handed]:
         for delivery in batch:
-            if held.trouble or held.lost.is_set() or self.stopping.is_set():
+            if held.trouble or held.lost or self.stopping.is_set():
                 yield Handed(delivery, None)
                 continue
             self.stopping.wait(held.gap)

@@ -142,7 +142,9 @@ class Timekeeper(threading.Thread):
                 condemned = None if released else db.scalar(lifecycle.condemn(task_id, token))
                 if not released and not condemned:
                     continue  # its worker, or another reconciler, was faster
-                repairs.unknown += rows(db.execute(lifecycle.lose(task_id, token)))
+                # A condemned task sends nothing again by itself, whatever was decided for it beforehand.
+                lose = lifecycle.lose_strays(task_id, "") if condemned else lifecycle.lose(task_id, token)
+                repairs.unknown += rows(db.execute(lose))
                 if condemned:
                     db.execute(lifecycle.give_up(task_id))
                 db.execute(lifecycle.tally(task_id))

@@ -1,0 +1,1 @@
+"""The figures that the design promises, measured: `python -m bench NAME`."""
