@@ -3,6 +3,7 @@
 import smtplib
 import socket
 import ssl
+from collections.abc import Callable
 from contextlib import suppress
 
 from app.mail.addresses import CONTROLS, Mailbox
@@ -37,13 +38,18 @@ class Connection:
         self._smtp: smtplib.SMTP | None = None
         self._phase = Phase.connect
         self._aborted = self._lost = False
+        self._may_finish: Callable[[], bool] = lambda: True
 
-    def send(self, envelope_from: str, to: Mailbox, message: bytes) -> Outcome:
+    def send(
+        self, envelope_from: str, to: Mailbox, message: bytes, may_finish: Callable[[], bool] = lambda: True
+    ) -> Outcome:
         """Hand `message` (CRLF line ends) over for one recipient, and say what became of it.
 
+        `may_finish` is asked right before the last byte, after which there is no way back; if not: `later`.
         Raises ValueError for what must never reach a server; whatever the network does is an outcome.
         """
         _refuse_smuggling(envelope_from, to, message)
+        self._may_finish = may_finish
         warm = self._smtp is not None
         outcome = self._attempt(envelope_from, to, message)
         dead = outcome.kind is Kind.trouble or self._lost
@@ -96,6 +102,8 @@ class Connection:
     def _hand_over(self, smtp: smtplib.SMTP) -> tuple[int, bytes]:
         sock = open_socket(smtp)
         sock.settimeout(self._reply_timeout)
+        if not self._may_finish():
+            raise ConnectionAbortedError("not to be finished")
         self._phase = Phase.handed_over  # before the attempt: a write that fails may have arrived
         smtp.send(b"\r\n.\r\n")
         code, words = smtp.getreply()

@@ -170,7 +170,7 @@ class Sender:
             message = compose(content, self.mail_from, to, delivery.message_id, datetime.now(self.zone))
         except Mistake as mistake:
             return Outcome(Kind.failed, str(mistake))
-        return self.connection.send(self.mail_from.address, to, message)
+        return self.connection.send(self.mail_from.address, to, message, may_finish=lambda: not held.lost)
 
     def settle(self) -> None:
         """Settle the task in hand, if one still is; where that has happened already, nothing moves."""

@@ -24,17 +24,22 @@ AGAIN = 1.0
 def serve(settings: Settings) -> int:
     """Send until SIGTERM or SIGINT; returns the exit code. While Redis is away it waits, and the time is kept."""
     sender = Sender.from_settings(settings)
-    run.use(sender)
     timekeeper = Timekeeper(Database(settings.database_url), Rings(connect(settings.redis_url)), sender.name)
+    serve_with(sender, timekeeper, settings.redis_url)
+    return 0
+
+
+def serve_with(sender: Sender, timekeeper: Timekeeper, redis_url: str) -> None:
+    """The same, with these two; they are closed at the end."""
+    run.use(sender)
     stopping = _Stopping(sender)
     for number in (signal.SIGTERM, signal.SIGINT):  # RQ sets its own later, which do the same
         signal.signal(number, lambda *_: stopping.set())
     timekeeper.start()
     while not stopping.is_set():
-        _work(settings.redis_url, timekeeper, stopping)
+        _work(redis_url, timekeeper, stopping)
     timekeeper.stop()
     sender.close()
-    return 0
 
 
 class _Stopping(threading.Event):

@@ -28,7 +28,7 @@ in a row.
 *times*: how often the point was reached. *unknown*: messages that a person has to decide about; a kill can
 leave no more than one batch, 10, and none where no message was in flight. The last line counts those too that
 the mail server's own silence left. *median* and *p99*: seconds from the kill until the task in hand was taken
-up again, in the rounds in which nothing but processes died; a lease holds for 9 s, and a ring may be on its way
+up again, in the rounds in which nothing but processes died; a lease holds for 8 s, and a ring may be on its way
 for 5 s. In the other rounds, with servers stopped and disks full, it was {disturbed_median} s and
 {disturbed_p99} s.
 

@@ -25,9 +25,8 @@ from app.mail.addresses import parse
 from app.mail.templates import Templates
 from app.mail.transport import Connection, parse_url
 from app.ring import Ringing, Rings, connect
-from app.worker import run
 from app.worker.sender import Sender
-from app.worker.serve import _Stopping, _work
+from app.worker.serve import serve_with
 from app.worker.timekeeper import Timekeeper
 
 TIME_LIMIT = 1.5
@@ -160,19 +159,11 @@ def main(arguments: list[str]) -> None:
     log.setup(settings.log_level)
     doom = Doom(options.at, options.nth, Path("kills"))
     sender = doomed_sender(settings, doom)
-    run.use(sender)
     timekeeper = DoomedTimekeeper(Database(settings.database_url), Rings(connect(settings.redis_url)), sender.name)
     timekeeper.doom, timekeeper.usurps = doom, options.usurps
     for database in (sender.database, timekeeper.database):
         fill_up(database, Path("full"))
-    stopping = _Stopping(sender)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopping.set())
-    timekeeper.start()
-    while not stopping.is_set():
-        _work(settings.redis_url, timekeeper, stopping)
-    timekeeper.stop()
-    sender.close()
+    serve_with(sender, timekeeper, settings.redis_url)
 
 
 if __name__ == "__main__":

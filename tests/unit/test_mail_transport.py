@@ -281,6 +281,14 @@ def test_addresses_cannot_carry_commands(address: str) -> None:
             connection.send(sender, to, MESSAGE)
 
 
+def test_a_message_that_may_not_be_finished_never_is(start: Start) -> None:
+    server, connection = start()
+    assert connection.send(SENDER, TO, MESSAGE, may_finish=lambda: False).kind is Kind.later
+    assert server.messages == []
+    assert connection.send(SENDER, TO, MESSAGE).kind is Kind.sent
+    assert len(server.messages) == 1
+
+
 def test_signing_in(start: Start) -> None:
     server, connection = start(extensions="AUTH PLAIN", target={"user": "me", "password": "secret"})
     assert connection.send(SENDER, TO, MESSAGE).kind is Kind.sent

@@ -6,7 +6,7 @@ from app.db import now
 from app.tasks.lifecycle.moves import Move, among, count, delivery, held, task
 from app.tasks.model import Delivery, DeliveryStatus, Sender, Task, TaskStatus
 
-LEASE = 9.0
+LEASE = 8.0
 """Seconds for which a claim, or its renewal, holds. After a crash this is what the others wait for."""
 
 BATCH = 10

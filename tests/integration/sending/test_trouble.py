@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 
+import pytest
 from sqlalchemy import func, select, text, update
 
 from app.db import now
@@ -274,25 +275,26 @@ def test_a_worker_whose_redis_goes_away_in_mid_life_stops_as_well(office: Office
             assert process.wait(15) == 0
 
 
-def test_a_worker_that_wakes_after_its_lease_hands_nothing_more_over(office: Office) -> None:
-    bodies = []
+@pytest.mark.parametrize(("asleep", "taken"), [("end", 3), ("data", 2)], ids=["after a body", "before a body"])
+def test_a_worker_that_wakes_after_its_lease_hands_nothing_more_over(office: Office, asleep: str, taken: int) -> None:
+    steps = []
 
     def slow_to_answer(step: str, address: str) -> float | None:
-        if step != "end":
+        if step != asleep:
             return None
-        bodies.append(address)
+        steps.append(address)
         return 0.5
 
     office.sink.script = slow_to_answer
     with office.worker() as sleeper:
         task_id = office.submit(10)
-        wait_until(lambda: len(bodies) == 3, 20, "it waits for the third answer, and is in the middle of nothing else")
+        wait_until(lambda: len(steps) == 3, 20, "it waits for the third answer, and is in the middle of nothing else")
         sleeper.send_signal(signal.SIGSTOP)
-        office.sink.wait_for(3)
         with office.worker():
             wait_until(lambda: statuses(office).get("unknown") == 10, 20, "somebody else took the task over")
             sleeper.send_signal(signal.SIGCONT)
             assert office.wait_for(task_id) == "failed"
             time.sleep(1.5)
-    assert len(bodies) == len(office.sink.taken) == 3
+    assert len(steps) == 3
+    assert len(office.sink.taken) == taken
     assert statuses(office) == {"unknown": 10}, "a worker given up for dead can no longer write"
