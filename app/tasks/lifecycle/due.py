@@ -22,9 +22,10 @@ def promote(limit: int = 1000, task_id: int | None = None) -> Move:
     """
     due = [Task.rung_at.is_(None), Task.due_at <= now()]  # only what waits has nobody rung for: see ix_tasks_unrung
     first = select(Task.id).where(*due).order_by(Task.due_at).limit(limit).with_for_update(skip_locked=True)
-    which = among(first) if task_id is None else Task.id == task_id
+    # What was chosen is locked: were it asked about once more, Postgres would look through all that is due for each.
+    which = [among(first)] if task_id is None else [Task.id == task_id, *due]
     return (
-        task(which, Task.status.in_(WAITING), *due)
+        task(*which, Task.status.in_(WAITING))
         .values(status=TaskStatus.QUEUED, rung_at=now(), who="timekeeper", why=N_("It is due."))
         .returning(Task.id, Task.attempt, Task.queue)
     )
