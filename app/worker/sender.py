@@ -85,12 +85,14 @@ class Sender:
         token, began = secrets.token_hex(8), time.monotonic()
 
         def claim(db: Session) -> tuple[Hold | None, Batch]:
-            # Where no timekeeper was faster, a ring that came from RQ's own scheduler does the promoter's part.
-            db.execute(lifecycle.promote(task_id=task_id))
             claimed = db.execute(lifecycle.claim(task_id, attempt, token, self.name)).first()
+            if claimed is None and db.execute(lifecycle.promote(task_id=task_id)).first():
+                # The ring came from RQ's own scheduler, before any timekeeper: it did the promoter's part.
+                claimed = db.execute(lifecycle.claim(task_id, attempt, token, self.name)).first()
             if claimed is None:
                 return None, []
-            db.execute(lifecycle.lose_strays(task_id, token))
+            if claimed.attempt > 1:
+                db.execute(lifecycle.lose_strays(task_id, token))
             held = Hold(claimed, token, began + lifecycle.LEASE)
             return held, self._next(db, held)
 

@@ -3,6 +3,7 @@
 Every worker has one, in a thread of its own; the one that holds the office (a lease in the database) does the work.
 """
 
+import math
 import threading
 import time
 from dataclasses import asdict, dataclass
@@ -24,6 +25,8 @@ LOOK = 0.2
 
 CHORES = 1.0
 """Seconds between repairs, and between signs of life."""
+
+NEVER = math.inf
 
 
 @dataclass
@@ -47,6 +50,7 @@ class Timekeeper(threading.Thread):
         self.stopping = threading.Event()
         self._in_office = False
         self._chores_at = 0.0
+        self._due_at = NEVER  # for what the promoter waits, on the monotonic clock; once there, it need not ask
 
     def run(self) -> None:
         while not self.stopping.is_set():
@@ -86,16 +90,22 @@ class Timekeeper(threading.Thread):
             return db.scalar(reconcile.hold_office(self.name)) is not None
 
     def _promote(self) -> float:
-        with self.database.reading() as db:
-            due, now = db.execute(reconcile.next_due()).one()
-        if due is None:
-            return self._until_chores()
-        wait: float = (due - now).total_seconds()
-        if wait > 0:
-            return min(wait, self._until_chores())
+        awaited, self._due_at = self._due_at, NEVER
+        asked = time.monotonic() < awaited
+        if asked:
+            self._due_at = time.monotonic() + self._next_due()
+            wait = self._due_at - time.monotonic()
+            if wait > 0:
+                return min(wait, self._until_chores())
         ringings = self._due()
         self._ring(ringings)
-        return 0 if ringings else LOOK  # somebody else has them in hand
+        return LOOK if asked and not ringings else 0  # somebody else has them in hand
+
+    def _next_due(self) -> float:
+        """In how many seconds, by the database's clock."""
+        with self.database.reading() as db:
+            due, now = db.execute(reconcile.next_due()).one()
+        return (due - now).total_seconds() if due else NEVER
 
     def _until_chores(self) -> float:
         return max(0.01, self._chores_at - time.monotonic())
