@@ -20,7 +20,7 @@ from tests.chaos.stage import faketime
 
 PAGE = Path(__file__).parents[1] / "docs" / "reliability.md"
 KILLS_PER_ROUND = 40
-OUTSIDE, DISTURBED = 0.1, 0.27
+OUTSIDE, DISTURBED = 0.1, 0.3
 """Of all kills, those that the second hand does; and how many disturbances come with each kill."""
 
 
