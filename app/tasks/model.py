@@ -14,6 +14,7 @@ QUEUES = ("high", "default", "low")
 
 Id = BigInteger().with_variant(Integer, "sqlite")
 Word = String(16)
+BYTEWISE_64 = String(64, collation="C")
 Address = String(320).with_variant(String(320, collation="C"), "postgresql")  # bytewise: prefixes use the index
 
 
@@ -85,6 +86,12 @@ class Task(Base):
     why: Mapped[str | None] = mapped_column(Text)
     idempotency_key: Mapped[str | None] = mapped_column(String(255), unique=True)
     request_hash: Mapped[str | None] = mapped_column(String(64))  # sha256 of what came with the key
+    test: Mapped[bool] = mapped_column(default=False)  # in no list and no tally
+    attention: Mapped[bool] = mapped_column(default=False)  # held, unknown or out of attempts: a person should look
+    title: Mapped[str] = mapped_column(String(255), default="")  # the subject, as far as the task alone fills it in
+    title_key: Mapped[str] = mapped_column(String(64).with_variant(BYTEWISE_64, "postgresql"), default="")
+    created_by: Mapped[str] = mapped_column(String(320), default="")
+    bulk_id: Mapped[int | None] = mapped_column(Id)  # of the last bulk that moved it
 
     __table_args__ = (
         # What nobody has rung for: only waiting tasks. Chosen by `rung_at` alone, or SQLite does not see that it fits.
@@ -93,6 +100,13 @@ class Task(Base):
         Index("ix_tasks_hold", "hold_after", sqlite_where=text("hold_after IS NOT NULL"),
               postgresql_where=text("hold_after IS NOT NULL")),
         Index("ix_tasks_status", "status", "id"),
+        Index("ix_tasks_template", "template", "id"),
+        Index("ix_tasks_created_by", "created_by", "id"),
+        Index("ix_tasks_title", "title_key"),
+        Index("ix_tasks_created", "created_at"),
+        Index("ix_tasks_attention", "id", sqlite_where=text("attention"), postgresql_where=text("attention")),
+        Index("ix_tasks_bulk", "bulk_id", sqlite_where=text("bulk_id IS NOT NULL"),
+              postgresql_where=text("bulk_id IS NOT NULL")),
         {"sqlite_autoincrement": True},  # an id is never used twice, though its task be deleted
     )  # fmt: skip
 
@@ -113,14 +127,17 @@ class Delivery(Base):
     due_at: Mapped[datetime | None]  # None: with its task; else deferred until then
     message_id: Mapped[str] = mapped_column(String(255))  # the same on every attempt
     reply: Mapped[str | None] = mapped_column(Text)  # the server's own words, or what happened instead
+    fault_id: Mapped[int | None] = mapped_column(Id)  # why it failed; None unless it did, and for tests
     updated_at: Mapped[datetime] = mapped_column(default=now())
 
     __table_args__ = (
         UniqueConstraint("task_id", "address"),
         Index("ix_deliveries_status", "task_id", "status", "id"),
         Index("ix_deliveries_address", "address", "task_id"),
+        Index("ix_deliveries_fault", "fault_id", "task_id", sqlite_where=text("fault_id IS NOT NULL"),
+              postgresql_where=text("fault_id IS NOT NULL")),
         {"sqlite_autoincrement": True},
-    )
+    )  # fmt: skip
 
 
 class TaskEvent(Base):
@@ -141,53 +158,13 @@ class TaskEvent(Base):
 
 
 class TaskCount(Base):
-    """How many tasks have a status: the sum of `n` over its shards, of which a task has the one that its id says."""
+    """How many tasks have a status: the sum of `n` over its shards, of which a task has the one that its id says.
+
+    `attention` counts among them, though it is no status.
+    """
 
     __tablename__ = "task_counts"
 
     status: Mapped[str] = mapped_column(Word, primary_key=True)
     shard: Mapped[int] = mapped_column(primary_key=True)
     n: Mapped[int] = mapped_column(Id, default=0)
-
-
-class Lease(Base):
-    """Who leads: one row per office, held until `until`."""
-
-    __tablename__ = "leases"
-
-    name: Mapped[str] = mapped_column(String(32), primary_key=True)
-    holder: Mapped[str] = mapped_column(String(128))
-    until: Mapped[datetime]
-
-
-class Sender(Base):
-    """What all workers know about the way out: one row, named after nothing yet but `default`."""
-
-    __tablename__ = "senders"
-
-    name: Mapped[str] = mapped_column(String(32), primary_key=True)
-    paused_until: Mapped[datetime | None]  # the server is in trouble; nothing is claimed until then
-    troubles: Mapped[int] = mapped_column(default=0)  # in a row
-    gap: Mapped[float] = mapped_column(default=0)  # seconds between two messages, after the server asked to slow down
-    gap_until: Mapped[datetime | None]
-    reason: Mapped[str | None] = mapped_column(Text)  # the server's words
-
-
-class Repair(Base):
-    """How often each kind of repair was necessary."""
-
-    __tablename__ = "repairs"
-
-    name: Mapped[str] = mapped_column(String(32), primary_key=True)
-    n: Mapped[int] = mapped_column(Id, default=0)
-    last_at: Mapped[datetime | None]
-
-
-class Worker(Base):
-    """A sending process's sign of life."""
-
-    __tablename__ = "workers"
-
-    name: Mapped[str] = mapped_column(String(128), primary_key=True)
-    started_at: Mapped[datetime] = mapped_column(default=now())
-    seen_at: Mapped[datetime] = mapped_column(default=now())

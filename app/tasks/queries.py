@@ -6,7 +6,8 @@ from datetime import datetime
 from sqlalchemy import Select, func, select
 
 from app.db import now
-from app.tasks.model import Delivery, Sender, Task, TaskCount, TaskEvent, Worker
+from app.tasks.books import Sender, Worker
+from app.tasks.model import Delivery, Task, TaskCount, TaskEvent
 
 PAGE = 50
 
@@ -32,7 +33,7 @@ def tasks(filter: Filter, limit: int = PAGE) -> Select[Task, str]:
     Asks for one more than `limit`: where it comes, there is a next page.
     """
     first = select(func.min(Delivery.address)).where(Delivery.task_id == Task.id).correlate(Task).scalar_subquery()
-    found = select(Task, first.label("address")).order_by(Task.id.desc()).limit(limit + 1)
+    found = select(Task, first.label("address")).where(Task.test.is_(False)).order_by(Task.id.desc()).limit(limit + 1)
     if filter.cursor is not None:
         found = found.where(Task.id < filter.cursor)
     if filter.status:
@@ -50,7 +51,7 @@ def tasks(filter: Filter, limit: int = PAGE) -> Select[Task, str]:
 
 
 def counts() -> Select[str, int]:
-    """How many tasks have each status, exactly."""
+    """How many tasks have each status, exactly; and how many need attention, under `attention`."""
     return select(TaskCount.status, func.sum(TaskCount.n)).group_by(TaskCount.status)
 
 

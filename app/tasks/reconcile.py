@@ -6,8 +6,9 @@ from sqlalchemy import Select, Update, delete, exists, func, or_, select, update
 from sqlalchemy.sql.dml import Delete, ReturningUpdate
 
 from app.db import now
+from app.tasks.books import Lease, Repair, Sender, Worker
 from app.tasks.lifecycle import WAITING
-from app.tasks.model import Lease, Repair, Sender, Task, TaskStatus, Worker
+from app.tasks.model import Task, TaskStatus
 
 IN_FLIGHT = 5.0
 """Seconds for which a ring may be on its way before its absence from Redis means that it was lost."""

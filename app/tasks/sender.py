@@ -3,7 +3,7 @@
 from sqlalchemy import Select, Update, case, func, or_, select, update
 
 from app.db import now
-from app.tasks.model import Sender
+from app.tasks.books import Sender
 
 NAME = "default"
 SLOW_FOR = 600

@@ -1,7 +1,8 @@
 """From what somebody asked for to the rows that say so: checked first, all of it, and then written at once."""
 
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -12,6 +13,7 @@ from app.db import after, now
 from app.mail import N_, Mistake
 from app.mail.addresses import Mailbox
 from app.mail.message import new_message_id
+from app.mail.sandbox import subject_part
 from app.mail.templates import SUBJECT_LIMIT, Template, Templates
 from app.tasks.model import QUEUES, Delivery, OnUnknown, Task, TaskStatus
 
@@ -19,6 +21,7 @@ MOST_RECIPIENTS = 10_000
 LONGEST_LATE = 30 * 86_400
 LONGEST_VALUE = 10_000
 LARGEST_VARIABLES = 64_000
+TITLE_KEY = 64
 
 Mistakes = dict[str, list[Mistake]]
 """By the name of the field: template, recipients, variables.NAME, subject, queue, scheduled_at, zone."""
@@ -60,6 +63,8 @@ class Request:
     on_unknown: str = OnUnknown.HOLD
     key: str | None = None
     digest: str | None = None
+    test: bool = False  # in no list and no tally
+    title: str = ""  # what lists call it: see `titled`
 
 
 def check(request: Request, templates: Templates) -> Mistakes:
@@ -125,6 +130,22 @@ def _missing(name: str, recipient: Recipient | None) -> Mistake:
     return Mistake(N_("{address} has no value for {name}."), address=recipient.mailbox.address, name=name)
 
 
+def titled(request: Request, templates: Templates) -> Request:
+    """The request with its subject as lists show it: filled in as far as what everybody shares can do it."""
+    only = request.recipients[0].variables if len(request.recipients) == 1 else {}
+    try:
+        source = request.subject or templates.get(request.template).subject
+        shown = subject_part(source).render({**request.variables, **only})
+    except Mistake:
+        shown = request.subject or request.template
+    return replace(request, title=" ".join(shown.split())[:SUBJECT_LIMIT])
+
+
+def title_key(text: str) -> str:
+    """How a title is looked up: by how it begins, whatever its case."""
+    return unicodedata.normalize("NFC", text).casefold()[:TITLE_KEY]
+
+
 def new_task(request: Request) -> ReturningInsert[int]:
     """The task's row. Returns its id; the database writes its first event and its count in the same statement."""
     later = request.scheduled_at is not None or request.undo_seconds > 0
@@ -148,6 +169,10 @@ def new_task(request: Request) -> ReturningInsert[int]:
             who=request.by,
             idempotency_key=request.key,
             request_hash=request.digest,
+            test=request.test,
+            title=request.title[:SUBJECT_LIMIT],
+            title_key=title_key(request.title),
+            created_by=request.by,
         )
         .returning(Task.id)
     )

@@ -20,7 +20,7 @@ from app.mail.templates import Templates
 from app.ring import Rings
 from app.tasks import lifecycle, queries
 from app.tasks.model import Task
-from app.tasks.submit import Refused, Request, check, new_deliveries, new_task
+from app.tasks.submit import Refused, Request, check, new_deliveries, new_task, titled
 
 logger = log.get("web")
 
@@ -56,7 +56,7 @@ class Actions:
         if mistakes:
             raise Refused(mistakes)
         try:
-            task = await self._store(request)
+            task = await self._store(await asyncio.to_thread(titled, request, self.templates))
         except IntegrityError:
             known = await self._known(request)  # somebody with the same key was faster
             if known is None:

@@ -39,7 +39,7 @@ async def show() -> str:
         counts=counts,
         trouble=trouble,
         workers=workers,
-        total=sum(counts.values()),
+        total=sum(counts.get(status, 0) for status in STATUSES),
         statuses=STATUSES,
         older=rows[-1].task.id if len(found) > queries.PAGE else None,
         look_again=look_again([row.task for row in rows]),

@@ -6,8 +6,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Row
+from sqlalchemy.orm import Session
 
 from app.mail.outcome import Kind, Outcome
+from app.tasks import faults
 from app.tasks.model import DeliveryStatus, OnUnknown
 from app.tasks.retries import LAST_ATTEMPT, LONGEST_TRY, wait_for_delivery
 from app.worker.hold import Hold
@@ -25,7 +27,7 @@ class Handed:
 
 
 def record(held: Hold, handed: Handed) -> dict[str, Any]:
-    """What lifecycle.record takes for it."""
+    """What lifecycle.record takes for it, but for the `fault`."""
     delivery, outcome = handed.delivery, handed.outcome
     assert outcome is not None  # noqa: S101 (only what was handed over is recorded)
     status, wait = _status(held, outcome), None
@@ -40,6 +42,17 @@ def _status(held: Hold, outcome: Outcome) -> DeliveryStatus:
     if outcome.kind is Kind.later or (outcome.kind is Kind.unknown and held.task.on_unknown == OnUnknown.AGAIN):
         return DeliveryStatus.QUEUED
     return DeliveryStatus(outcome.kind.value)
+
+
+def with_faults(db: Session, records: Sequence[Mapping[str, Any]], held: Hold) -> list[dict[str, Any]]:
+    """The same, each with the id of what it failed for: None unless it did, and for tests, which are in no tally."""
+    failed = [] if held.task.test else [each for each in records if each["to"] == DeliveryStatus.FAILED]
+    ids = {}
+    # In one order, so that two workers never wait for one another in a circle.
+    for words in sorted({faults.words(each["said"]) for each in failed}):
+        db.execute(faults.enter(words))
+        ids[words] = db.scalars(faults.find(words)).one()
+    return [{**each, "fault": ids[faults.words(each["said"])] if each in failed else None} for each in records]
 
 
 def tallies(records: Sequence[Mapping[str, Any]]) -> dict[str, int]:

@@ -24,7 +24,7 @@ from app.mail.templates import Templates
 from app.mail.transport import Connection, parse_url
 from app.tasks import lifecycle, sender
 from app.tasks.retries import wait_for_sender
-from app.worker.handed import Batch, Handed, record, tallies
+from app.worker.handed import Batch, Handed, record, tallies, with_faults
 from app.worker.hold import Hold, persist, renewing
 
 logger = log.get("worker")
@@ -108,7 +108,7 @@ class Sender:
                 held.result = "lost"  # somebody else goes on
                 return []
             if records:
-                db.connection().execute(lifecycle.record(held.token), records)
+                db.connection().execute(lifecycle.record(held.token), with_faults(db, records, held))
             if untouched := [each.delivery.id for each in handed if not each.outcome]:
                 db.execute(lifecycle.put_back(held.task.id, held.token, untouched))
             self._note(db, held, handed)

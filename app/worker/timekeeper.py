@@ -16,7 +16,7 @@ from app import log
 from app.db import Database, rows
 from app.ring import News, Ringing, Rings, job_id
 from app.tasks import lifecycle, reconcile
-from app.tasks.model import Worker
+from app.tasks.books import Worker
 
 logger = log.get("timekeeper")
 

@@ -18,6 +18,7 @@ class Task(NamedTuple):
     failed: int
     unknown: int
     held: bool
+    attention: bool
 
 
 class Delivery(NamedTuple):
@@ -50,6 +51,8 @@ class Book:
     moves: dict[int, list[Event]]  # of the tasks themselves
     outcomes: dict[tuple[int, str], list[Event]]  # of their deliveries
     counts: Counter[str]
+    hours: Counter[str]  # what the charts have, all hours together
+    faults: tuple[int, int]  # failures by cause as counted, and as the rows say
     bodies: Counter[str]
     first_taken: dict[str, float]
 
@@ -57,7 +60,7 @@ class Book:
 def read(stage: Stage) -> Book:
     """Read all of it; nobody should be working any more."""
     at = datetime.now(UTC).timestamp()
-    columns = "id, status, due_at, scheduled_at, recipients, sent, failed, unknown, held"
+    columns = "id, status, due_at, scheduled_at, recipients, sent, failed, unknown, held, attention"
     tasks = [
         Task(row[0], row[1], _seconds(row[2]) or 0, _seconds(row[3]), *row[4:])
         for row in stage.rows(f"SELECT {columns} FROM tasks")
@@ -68,10 +71,15 @@ def read(stage: Stage) -> Book:
     ]
     moves, outcomes = _events(stage)
     counts = Counter({row[0]: int(row[1]) for row in stage.rows("SELECT status, sum(n) FROM task_counts GROUP BY 1")})
+    ((sent, failed, unknown),) = stage.rows("SELECT sum(sent), sum(failed), sum(unknown) FROM hours")
+    hours = Counter({"sent": int(sent or 0), "failed": int(failed or 0), "unknown": int(unknown or 0)})
+    ((counted,),) = stage.rows("SELECT sum(n) FROM faults")
+    ((real,),) = stage.rows("SELECT count(*) FROM deliveries WHERE fault_id IS NOT NULL AND status = 'failed'")
     first: dict[str, float] = {}
     for taken in stage.sink.taken:
         first.setdefault(taken.address, taken.at)
-    return Book(at, {task.id: task for task in tasks}, deliveries, moves, outcomes, counts, stage.sink.addresses, first)
+    return Book(at, {task.id: task for task in tasks}, deliveries, moves, outcomes, counts, hours, (int(counted), real),
+                stage.sink.addresses, first)  # fmt: skip
 
 
 def _events(stage: Stage) -> tuple[dict[int, list[Event]], dict[tuple[int, str], list[Event]]]:

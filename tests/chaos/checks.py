@@ -77,7 +77,21 @@ def _sums(book: Book) -> Iterator[Broken]:
             yield Broken("P7", task.id, f"{task.status}: tallies {tallies}, rows {real}")
         if people[task.id] != task.recipients:
             yield Broken("lost", task.id, f"half written: {people[task.id]} of {task.recipients} recipients")
+        if task.attention != (task.held or task.unknown > 0) and task.status not in ("failed", "cancelled"):
+            yield Broken("P7", task.id, f"{task.status}: attention is {task.attention}, unknown {task.unknown}")
+    yield from _tallies(book)
+
+
+def _tallies(book: Book) -> Iterator[Broken]:
+    """What is kept beside the rows: counts by status, ends by hour, failures by cause."""
     statuses = Counter(task.status for task in book.tasks.values())
+    statuses["attention"] = sum(task.attention for task in book.tasks.values())
     for status, n in book.counts.items():
         if n != statuses[status]:
             yield Broken("P7", 0, f"task_counts has {n} {status}, the rows {statuses[status]}")
+    ends = Counter(event.after for moves in book.outcomes.values() for event in moves)
+    for status, n in book.hours.items():
+        if n != ends[status]:
+            yield Broken("P7", 0, f"hours has {n} {status}, the events {ends[status]}")
+    if book.faults[0] != book.faults[1]:
+        yield Broken("P7", 0, f"faults count {book.faults[0]} failures, the rows {book.faults[1]}")

@@ -110,8 +110,10 @@ class Machine(RuleBasedStateMachine):
     def check_counts(self) -> None:
         with self.database.reading() as db:
             counted = db.execute(select(TaskCount.status, func.sum(TaskCount.n)).group_by(TaskCount.status)).all()
-            real = db.execute(select(Task.status, func.count()).group_by(Task.status)).all()
-        assert {status: int(n) for status, n in counted if n} == {status: n for status, n in real}
+            rows = db.execute(select(Task.status, func.count()).group_by(Task.status)).all()
+            real = {status: n for status, n in rows}
+            real["attention"] = db.scalar(select(func.count()).where(Task.attention)) or 0
+        assert {status: int(n) for status, n in counted if n} == {status: n for status, n in real.items() if n}
 
     def task(self, number: int) -> Any:
         with self.database.reading() as db:

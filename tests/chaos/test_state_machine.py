@@ -62,7 +62,7 @@ class Life(Machine):
             return
         marked = self.marked(task.id, task.token)
         for of, to in zip(marked, outcomes, strict=False):
-            values = {"of": of, "to": to, "said": "250 ok", "wait": 60.0 if to == "queued" else None}
+            values = {"of": of, "to": to, "said": "250 ok", "fault": None, "wait": 60.0 if to == "queued" else None}
             again = lifecycle.put_back(task.id, task.token, [of])
             self.move("record", again if to == "back" else (lifecycle.record(task.token), [values]))
         if not self.move("mark", lifecycle.mark(task.id, task.token, limit)):
@@ -76,7 +76,7 @@ class Life(Machine):
         before = self.look()
         with self.database.reading() as db:
             ids = [*db.scalars(select(Delivery.id).where(Delivery.task_id == task.id))]
-        values = {"of": ids[0], "to": "sent", "said": "250 ok", "wait": None}
+        values = {"of": ids[0], "to": "sent", "said": "250 ok", "fault": None, "wait": None}
         for late in (
             lifecycle.keep(task.id, token, sent=1),
             lifecycle.mark(task.id, token),

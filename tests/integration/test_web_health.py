@@ -12,7 +12,8 @@ from sqlalchemy import insert, text
 from app.config import Settings
 from app.db import Database, now
 from app.ring import Rings
-from app.tasks.model import Task, Worker
+from app.tasks.books import Worker
+from app.tasks.model import Task
 from app.web import create_app
 
 

@@ -1,10 +1,11 @@
 """The moves of the timekeeper: ring for what is due, and put right what a lost worker left."""
 
-from sqlalchemy import Update, case, select
+from sqlalchemy import Update, case, or_, select
 
 from app.db import now
 from app.mail import N_
-from app.tasks.lifecycle.moves import WAITING, Move, among, count, delivery, held, task
+from app.tasks.books import Fault
+from app.tasks.lifecycle.moves import WAITING, Move, among, count, delivery, held, needs_a_person, task
 from app.tasks.model import Delivery, DeliveryStatus, OnUnknown, Task, TaskStatus
 
 CRASHES = 3
@@ -38,6 +39,7 @@ def hold_late() -> Move:
         .values(
             status=TaskStatus.SCHEDULED,
             held=True,
+            attention=True,
             rung_at=now(),
             who="timekeeper",
             why=N_("It could not be sent in time, and waits for a decision."),
@@ -83,6 +85,7 @@ def condemn(task_id: int, token: str | None) -> Move:
             token=None,
             lease_until=None,
             crashes=0,
+            attention=True,
             who="reconciler",
             why=POISON,
             error=POISON,
@@ -116,12 +119,15 @@ def lose_strays(task_id: int, token: str) -> Update:
 def give_up(task_id: int) -> Update:
     """queued → failed for what a condemned task has left."""
     return delivery(Delivery.task_id == task_id, Delivery.status == DeliveryStatus.QUEUED).values(
-        status=DeliveryStatus.FAILED, reply=POISON, updated_at=now()
+        status=DeliveryStatus.FAILED, reply=POISON, fault_id=Fault.POISON, updated_at=now()
     )
 
 
 def tally(task_id: int) -> Update:
     """Count a task's deliveries anew."""
     return task(Task.id == task_id).values(
-        sent=count(DeliveryStatus.SENT), failed=count(DeliveryStatus.FAILED), unknown=count(DeliveryStatus.UNKNOWN)
+        sent=count(DeliveryStatus.SENT),
+        failed=count(DeliveryStatus.FAILED),
+        unknown=count(DeliveryStatus.UNKNOWN),
+        attention=or_(Task.status == TaskStatus.FAILED, needs_a_person()),
     )

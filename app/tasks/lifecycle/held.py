@@ -3,8 +3,9 @@
 from sqlalchemy import Update, bindparam, case, exists, func, literal, null, or_, select
 
 from app.db import now
-from app.tasks.lifecycle.moves import Move, among, count, delivery, held, task
-from app.tasks.model import Delivery, DeliveryStatus, Sender, Task, TaskStatus
+from app.tasks.books import Sender
+from app.tasks.lifecycle.moves import Move, among, count, delivery, held, needs_a_person, task
+from app.tasks.model import Delivery, DeliveryStatus, Task, TaskStatus
 
 LEASE = 8.0
 """Seconds for which a claim, or its renewal, holds. After a crash this is what the others wait for."""
@@ -17,7 +18,7 @@ def claim(task_id: int, attempt: int, token: str, by: str) -> Move:
     """queued → started, if it is due and no other claim came first; `attempt` is the one the ring was for.
 
     Nothing is claimed while the mail server is in trouble: see `sender.pause`. Returns the task's id, attempt (now one
-    higher), template, subject, variables, on_unknown and started_at.
+    higher), template, subject, variables, on_unknown, test and started_at.
     """
     paused = exists().where(Sender.paused_until > now())
     return (
@@ -39,7 +40,16 @@ def claim(task_id: int, attempt: int, token: str, by: str) -> Move:
             who=by,
             why=None,
         )
-        .returning(Task.id, Task.attempt, Task.template, Task.subject, Task.variables, Task.on_unknown, Task.started_at)
+        .returning(
+            Task.id,
+            Task.attempt,
+            Task.template,
+            Task.subject,
+            Task.variables,
+            Task.on_unknown,
+            Task.test,
+            Task.started_at,
+        )
     )
 
 
@@ -92,12 +102,15 @@ def mark(task_id: int, token: str, limit: int = BATCH) -> Move:
 
 
 def record(token: str) -> Update:
-    """sending → what became of it, for many at once: each takes `of` (id), `to` (status), `said` (the server's words)
-    and `wait` (seconds until it may be tried again; only meant where it goes back to queued)."""
+    """sending → what became of it, for many at once: each takes `of` (id), `to` (status), `said` (the server's words),
+    `fault` (the id of what it failed for, or None) and `wait` (seconds until it may be tried again; only meant where
+    it goes back to queued)."""
     again = case((bindparam("to") == DeliveryStatus.QUEUED, now(bindparam("wait"))), else_=null())
     return delivery(
         Delivery.id == bindparam("of"), Delivery.status == DeliveryStatus.SENDING, Delivery.token == token
-    ).values(status=bindparam("to"), reply=bindparam("said"), due_at=again, updated_at=now())
+    ).values(
+        status=bindparam("to"), reply=bindparam("said"), fault_id=bindparam("fault"), due_at=again, updated_at=now()
+    )
 
 
 def put_back(task_id: int, token: str, delivery_ids: list[int]) -> Update:
@@ -139,6 +152,7 @@ def settle(task_id: int, token: str, why: str | None = None) -> Move:
             rung_at=case((left > 0, null()), else_=Task.rung_at),
             why=case((left > 0, literal(why)), else_=null()),
             error=said,
+            attention=needs_a_person(),
             token=None,
             lease_until=None,
         )

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, ScalarSelect, Select, Update, func, select, update
+from sqlalchemy import ColumnElement, ScalarSelect, Select, Update, func, or_, select, update
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from app.tasks.model import Delivery, DeliveryStatus, Task, TaskStatus
@@ -33,6 +33,13 @@ def among(chosen: Select[int], column: Any = Task.id) -> ColumnElement[bool]:
 def held(task_id: int, token: str | None) -> list[ColumnElement[bool]]:
     """That the task is started, under this lease and no other."""
     return [Task.id == task_id, Task.status == TaskStatus.STARTED, Task.token == token]
+
+
+def needs_a_person() -> ColumnElement[bool]:
+    """Whether something of a task is unknown, or failed though the server had only put it off: out of attempts."""
+    ended = Delivery.status.in_((DeliveryStatus.UNKNOWN, DeliveryStatus.FAILED))
+    doubt = or_(Delivery.status == DeliveryStatus.UNKNOWN, Delivery.reply.like("4%"))
+    return select(Delivery.id).where(Delivery.task_id == Task.id, ended, doubt).correlate(Task).exists()
 
 
 def count(*statuses: DeliveryStatus) -> ScalarSelect[int]:

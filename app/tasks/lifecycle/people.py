@@ -15,7 +15,7 @@ def cancel(task_id: int, by: str) -> Move:
     """scheduled or queued → cancelled, and with it every delivery still queued."""
     return (
         task(Task.id == task_id, Task.status.in_(WAITING))
-        .values(status=TaskStatus.CANCELLED, ended_at=now(), rung_at=now(), who=by, why=None)
+        .values(status=TaskStatus.CANCELLED, ended_at=now(), rung_at=now(), attention=False, who=by, why=None)
         .returning(Task.id, Task.attempt, Task.queue)
     )
 
@@ -32,6 +32,7 @@ def reschedule(task_id: int, due_at: datetime, zone: str | None, by: str) -> Mov
             zone=zone,
             rung_at=None,
             held=False,
+            attention=Task.unknown > 0,
             hold_after=after(due_at, Task.late_limit),
             who=by,
             why=there,
@@ -45,7 +46,14 @@ def send_now(task_id: int, by: str) -> Move:
     return (
         task(Task.id == task_id, Task.status == TaskStatus.SCHEDULED)
         .values(
-            scheduled_at=now(), due_at=now(), rung_at=None, held=False, hold_after=None, who=by, why=N_("Send it now.")
+            scheduled_at=now(),
+            due_at=now(),
+            rung_at=None,
+            held=False,
+            attention=Task.unknown > 0,
+            hold_after=None,
+            who=by,
+            why=N_("Send it now."),
         )
         .returning(Task.id, Task.attempt, Task.queue)
     )
@@ -62,6 +70,7 @@ def retry(task_id: int, by: str) -> Move:
             ended_at=None,
             error=None,
             failed=0,
+            attention=Task.unknown > 0,
             who=by,
             why=N_("Retry what failed."),
         )
@@ -72,7 +81,7 @@ def retry(task_id: int, by: str) -> Move:
 def requeue_failed(task_id: int) -> Update:
     """failed → queued for a task's deliveries. What is unknown stays: that is another decision."""
     return delivery(Delivery.task_id == task_id, Delivery.status == DeliveryStatus.FAILED).values(
-        status=DeliveryStatus.QUEUED, attempt=0, due_at=None, reply=None, updated_at=now()
+        status=DeliveryStatus.QUEUED, attempt=0, due_at=None, reply=None, fault_id=None, updated_at=now()
     )
 
 

@@ -12,7 +12,8 @@ from sqlalchemy import func, select, text, update
 
 from app.db import now
 from app.tasks import lifecycle, queries, reconcile, sender
-from app.tasks.model import Delivery, OnUnknown, Sender, Task
+from app.tasks.books import Sender
+from app.tasks.model import Delivery, OnUnknown, Task
 from app.worker.timekeeper import Timekeeper
 from tests.parts import Office, valkey, wait_until
 from tests.sink import HANG_UP
@@ -97,7 +98,9 @@ def test_workers_lost_by_chance_over_a_large_task_do_not_condemn_it(office: Offi
         hold(office, task_id, attempt, token, marks=1)
         with office.database.writing() as db:
             of = db.scalar(select(Delivery.id).where(Delivery.status == "sending"))
-            db.connection().execute(lifecycle.record(token), [{"of": of, "to": "sent", "said": "250", "wait": None}])
+            db.connection().execute(
+                lifecycle.record(token), [{"of": of, "to": "sent", "said": "250", "fault": None, "wait": None}]
+            )
             assert db.scalar(lifecycle.keep(task_id, token, sent=1))
         expire(office, task_id)
         timekeeper(office).reconcile()

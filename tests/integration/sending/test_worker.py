@@ -29,7 +29,7 @@ def test_a_task_is_sent_and_every_step_of_it_is_on_record(office: Office) -> Non
     replies = office.all(select(Delivery.status, Delivery.reply, Delivery.attempt).distinct())
     assert [tuple(row) for row in replies] == [("sent", "250 2.0.0 taken", 1)]
     counts = {status: int(n) for status, n in office.all(queries.counts())}
-    assert counts == {"scheduled": 0, "queued": 0, "started": 0, "finished": 1, "failed": 0, "cancelled": 0}
+    assert {status: n for status, n in counts.items() if n} == {"finished": 1}
 
 
 def test_what_is_refused_fails_with_the_servers_words_and_the_rest_is_sent(office: Office) -> None:
