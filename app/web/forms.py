@@ -13,7 +13,7 @@ from app.mail.addresses import Mailbox, parse_many
 from app.mail.sandbox import subject_part
 from app.mail.templates import Template, Templates
 from app.tasks.model import OnUnknown
-from app.tasks.submit import Recipient, Refused, Request, check
+from app.tasks.submit import Mistakes, Recipient, Refused, Request, check
 from app.web.moment import Moment, read_moment
 
 VARIABLE = "variables."
@@ -39,6 +39,14 @@ class Letter:
 
     def read(self, templates: Templates, by: str, user_id: int, undo_seconds: int, now: datetime) -> Request:
         """The request that this makes. Raises Refused with the form's mistakes and, then, the core's as well."""
+        request, mistakes = self.asked(templates, by, now)
+        if mistakes:
+            raise Refused(check(request, templates) | mistakes)
+        undo = 0 if request.scheduled_at else undo_seconds
+        return replace(request, undo_seconds=undo, key=self.idempotency_key(user_id), digest=digest(request))
+
+    def asked(self, templates: Templates, by: str, now: datetime) -> tuple[Request, Mistakes]:
+        """What is asked for as far as it can be understood, and what is wrong with the rest."""
         mailboxes, bad, _ = parse_many(self.recipients)
         needed = fields(find(templates, self.template), self.subject)
         # What was left empty is missing: nobody wants to greet "Dear ,".
@@ -59,13 +67,10 @@ class Letter:
             queue=self.queue,
             scheduled_at=at,
             zone=self.moment.zone if at else None,
-            undo_seconds=0 if at else undo_seconds,
             late_limit=int(self.late_limit) if self.late_limit else None,
             on_unknown=OnUnknown(self.on_unknown),
         )
-        if mistakes:
-            raise Refused(check(request, templates) | mistakes)
-        return replace(request, key=self.idempotency_key(user_id), digest=digest(request))
+        return request, mistakes
 
     def idempotency_key(self, user_id: int) -> str:
         """The form's key, which is this person's only."""
