@@ -134,12 +134,57 @@ async function anew(form, wish, ids) {
     if (focus) document.getElementById(focus)?.focus();
   }
   keepUnseen(form, fresh);
+  form.dispatchEvent(new Event("input"));
 }
 
 function keepUnseen(form, fresh) {
   const unseen = (within) => all("input[type=hidden][name^='variables.']", within);
   unseen(form).forEach((field) => field.remove());
   unseen(fresh).forEach((field) => form.prepend(document.adoptNode(field)));
+}
+
+// The preview: the form goes into its frame by itself, after a pause in typing. The page in there runs no script.
+
+const PAUSE = 400;
+
+function preview(form) {
+  const frame = one("iframe[name=preview]", form);
+  let waiting, asking;
+  const later = (event) => {
+    clearTimeout(waiting);
+    if (!event?.isComposing) waiting = setTimeout(show, PAUSE);
+  };
+  async function show(address) {
+    const within = frame.contentDocument;
+    if (!within?.forms[0]) return;
+    clearTimeout(waiting);
+    asking?.abort();
+    asking = new AbortController();
+    const asked = { method: "POST", body: new FormData(form), headers: { "X-Refresh": "1" }, signal: asking.signal };
+    const answer = await fetch(address ?? within.forms[0].action, asked).catch(() => null);
+    const text = answer?.ok && !answer.redirected && (await answer.text().catch(() => null));
+    if (text) put(new DOMParser().parseFromString(text, "text/html"), within);
+  }
+  function put(fresh, within) {
+    within.forms[0].action = fresh.forms[0].action;
+    for (const id of ["parts", "facts", "mail"]) {
+      const [old, part] = [within.getElementById(id), fresh.getElementById(id)];
+      if (old.isEqualNode(part)) continue;
+      const focus = old.contains(within.activeElement) && within.activeElement.id;
+      old.replaceWith(within.adoptNode(part));
+      if (focus) within.getElementById(focus)?.focus({ preventScroll: true });
+    }
+  }
+  function begin() {
+    frame.contentDocument.addEventListener("submit", (event) => {
+      event.preventDefault();
+      show(event.submitter?.formAction);
+    });
+    show();
+  }
+  if (frame?.contentDocument?.readyState === "complete" && frame.contentDocument.forms[0]) begin();
+  frame?.addEventListener("load", begin);
+  for (const moved of frame ? ["input", "change", "compositionend"] : []) form.addEventListener(moved, later);
 }
 
 // The back button may fetch the form anew: it is still the same form, with the same key, and so not sent twice.
@@ -153,6 +198,7 @@ function prepare(form) {
   keepKey(form.elements);
   offerHere(form);
   say(form);
+  preview(form);
   form.addEventListener("input", () => say(form));
   form.addEventListener("change", ({ target }) => {
     if (target.name === "template") anew(form, "template", ["fields"]);
@@ -165,7 +211,7 @@ function prepare(form) {
     if (!pick || wall.type === "text") return;
     event.preventDefault();
     wall.value = pick.dataset.wall;
-    say(form);
+    form.dispatchEvent(new Event("input"));
   });
   form.addEventListener("keydown", (event) => {
     if (event.key !== "Enter" && event.keyCode !== 229) return;

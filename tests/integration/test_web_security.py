@@ -28,6 +28,8 @@ WHO_MAY = {
     "GET /": "s+s",
     "GET /compose": "s+s",
     "POST /compose": "s+s",
+    "GET /compose/preview": "s+s",
+    "POST /compose/preview": "s+s",
     "GET /history": "s+s",
     "GET /tasks/<int:task_id>": "s+s",
     "POST /tasks/<int:task_id>/now": "s+s",
