@@ -80,7 +80,18 @@ function instantsOf(wall, zone) {
 function inWords(instant, zone, wording) {
   const parts = { timeZone: zone, weekday: "long", day: "numeric", month: "long", year: "numeric" };
   const day = new Intl.DateTimeFormat(language === "en" ? "en-GB" : language, parts).format(instant).replace(",", "");
-  const said = { day, time: shown(instant, zone).slice(11, 16), zone, left: relative(instant) };
+  const said = { day, time: shown(instant, zone).slice(11, 16), zone, left: relative(instant), here: hereWhen(instant, zone) };
+  return fill(said.here ? wording.sendsHere : wording.sends, said);
+}
+
+// The same instant on this browser's clocks, with its day where that is another one; empty where they show the same.
+function hereWhen(instant, zone) {
+  const [there, here] = [shown(instant, zone), shown(instant)];
+  const day = new Intl.DateTimeFormat(language, { weekday: "long" }).format(instant) + " ";
+  return there === here ? "" : (there.slice(0, 10) === here.slice(0, 10) ? "" : day) + here.slice(11, 16);
+}
+
+function fill(wording, said) {
   return wording.replace(/\{(\w+)\}/g, (_, name) => said[name]);
 }
 
@@ -88,16 +99,33 @@ function say(form) {
   const sentence = one("#sentence", form);
   const { scheduled_at: wall, zone, fold } = form.elements;
   if (!sentence || wall.type === "text") return;
-  let text = "";
+  const wording = sentence.dataset;
+  let [text, bad] = ["", false];
   try {
     const found = wall.value ? instantsOf(wall.value, zone.value) : [];
     const instant = found.length > 1 ? found[fold?.value] : found[0];
-    if (instant) text = instant > Date.now() ? inWords(instant, zone.value, sentence.dataset.sends) : sentence.dataset.past;
-    else if (wall.value) text = found.length ? sentence.dataset.twice : sentence.dataset.skipped;
+    const past = instant <= Date.now();
+    bad = wall.value && (found.length !== 1 || past);
+    if (instant) text = past ? fill(wording.past, { ago: relative(instant) }) : inWords(instant, zone.value, wording);
+    else if (wall.value) text = found.length ? wording.twice : wording.skipped;
   } catch {
     return; // a zone that this browser does not know: the server does
   }
   if (sentence.textContent !== text) sentence.textContent = text;
+  mend(form, bad ? `${wall.value} ${zone.value}` : "");
+}
+
+// What mends a moment at one click is asked of the server: once for each that is wrong, after a pause in typing.
+
+const PAUSE = 400;
+let mending;
+
+function mend(form, wrong) {
+  if (form.dataset.wrong === wrong) return;
+  form.dataset.wrong = wrong;
+  clearTimeout(mending);
+  if (wrong) mending = setTimeout(() => anew(form, "fixes", ["fixes"]), PAUSE);
+  else one("#fixes", form).replaceChildren();
 }
 
 function offerHere(form) {
@@ -125,7 +153,7 @@ async function anew(form, wish, ids) {
     const part = fresh.getElementById(id);
     const old = document.getElementById(id);
     // What was typed while this was under way counts more than what was sent.
-    for (const field of all("input", old)) {
+    for (const field of all("input:not([type=radio], [type=checkbox])", old)) {
       const same = all("input", part).find(({ name }) => name === field.name);
       if (same && field.value !== sent.get(field.name)) same.value = field.value;
     }
@@ -144,8 +172,6 @@ function keepUnseen(form, fresh) {
 }
 
 // The preview: the form goes into its frame by itself, after a pause in typing. The page in there runs no script.
-
-const PAUSE = 400;
 
 function preview(form) {
   const frame = one("iframe[name=preview]", form);

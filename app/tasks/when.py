@@ -26,6 +26,27 @@ class Ambiguous(Mistake):
         self.first, self.second = first, second
 
 
+class Past(Mistake):
+    """A moment that lies behind: `instant`."""
+
+    def __init__(self, instant: datetime) -> None:
+        super().__init__(N_("This moment has passed. Choose a later one, or choose Now."))
+        self.instant = instant
+
+
+class Skipped(Mistake):
+    """A wall time that clocks skip, because they go forward: `next` is as far behind the gap as it lies in it."""
+
+    def __init__(self, wall: datetime, next: datetime) -> None:
+        super().__init__(
+            N_("{time} does not exist that night in {zone}, because clocks go forward. The next one is {next}."),
+            time=f"{wall:%H:%M}",
+            zone=str(wall.tzinfo),
+            next=f"{next:%Y-%m-%d %H:%M}",
+        )
+        self.next = next
+
+
 def zone_of(name: str) -> ZoneInfo:
     """The IANA zone of that name. Raises Mistake where there is none."""
     if name not in ZONES:
@@ -37,8 +58,8 @@ def parse_wall_time(text: str, zone: ZoneInfo, now: datetime, fold: int | None =
     """The instant at which clocks in `zone` show `text` (see FORMS), aware, in that zone.
 
     `fold` chooses between the two where there are two: 0 the first, 1 the second (PEP 495). Raises Mistake for what
-    is empty, unreadable, past (as of `now`), too far away, or skipped by the clocks, and Ambiguous for what they show
-    twice while `fold` is None.
+    is empty, unreadable or too far away, Past (as of `now`), Skipped for what clocks skip, and Ambiguous for what they
+    show twice while `fold` is None.
     """
     wall = _read(text.strip()).replace(tzinfo=zone)
     first, second = wall.replace(fold=0), wall.replace(fold=1)
@@ -65,18 +86,13 @@ def _read(text: str) -> datetime:
 def _refuse_gap(wall: datetime) -> None:
     there_and_back = wall.astimezone(UTC).astimezone(wall.tzinfo)
     if there_and_back.replace(tzinfo=None) != wall.replace(tzinfo=None):
-        raise Mistake(
-            N_("{time} does not exist that night in {zone}, because clocks go forward. The next one is {next}."),
-            time=f"{wall:%H:%M}",
-            zone=str(wall.tzinfo),
-            next=f"{there_and_back:%Y-%m-%d %H:%M}",
-        )
+        raise Skipped(wall, there_and_back)
 
 
 def check_future(instant: datetime, now: datetime) -> None:
     """Raise Mistake unless `instant` lies after `now`, by no more than ten years."""
     if instant <= now:
-        raise Mistake(N_("This moment has passed. Choose a later one, or choose Now."))
+        raise Past(instant)
     if instant - now > FARTHEST:
         raise Mistake(N_("This is more than ten years away. Choose an earlier moment."))
 
@@ -89,8 +105,8 @@ class QuickPick:
     at: datetime
 
 
-def quick_picks(now: datetime, zone: ZoneInfo) -> list[QuickPick]:
-    """In an hour, tomorrow at nine, Monday at nine: in `zone`, each later than `now`."""
+def quick_picks(now: datetime, zone: ZoneInfo, last: time | None = None) -> list[QuickPick]:
+    """In an hour, tomorrow at nine, Monday at nine, and next at the time used `last`: in `zone`, each after `now`."""
     here = now.astimezone(zone)
     hour = (now + timedelta(hours=1, seconds=59)).replace(second=0, microsecond=0).astimezone(zone)
     monday = here.date() + timedelta(days=7 - here.weekday())
@@ -98,4 +114,29 @@ def quick_picks(now: datetime, zone: ZoneInfo) -> list[QuickPick]:
     picks = [QuickPick(N_("In 1 hour"), hour), QuickPick(N_("Tomorrow"), datetime.combine(tomorrow, time(9), zone))]
     if monday != tomorrow:
         picks.append(QuickPick(N_("Monday"), datetime.combine(monday, time(9), zone)))
+    if last and last != time(9):
+        picks.append(next_at(last, now, zone, N_("Last used, today"), N_("Last used, tomorrow")))
     return picks
+
+
+def next_at(clock: time, now: datetime, zone: ZoneInfo, today: str, tomorrow: str) -> QuickPick:
+    """The next moment at which clocks in `zone` show `clock`, labelled by whether that is today."""
+    day = now.astimezone(zone).date()
+    at = _existing(datetime.combine(day, clock, zone))
+    if at > now:
+        return QuickPick(today, at)
+    return QuickPick(tomorrow, _existing(datetime.combine(day + timedelta(days=1), clock, zone)))
+
+
+def fixes(wrong: Mistake | None, now: datetime) -> list[QuickPick]:
+    """What may have been meant instead of a moment that is Past or Skipped."""
+    if isinstance(wrong, Skipped):
+        return [QuickPick(N_("Instead at"), wrong.next)]
+    if isinstance(wrong, Past) and isinstance(zone := wrong.instant.tzinfo, ZoneInfo):
+        return [next_at(wrong.instant.time(), now, zone, N_("Today at"), N_("Tomorrow at"))]
+    return []
+
+
+def _existing(at: datetime) -> datetime:
+    # What clocks skip is said as they will show it.
+    return at.astimezone(UTC).astimezone(at.tzinfo)

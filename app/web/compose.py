@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from markupsafe import Markup
-from quart import Blueprint, Response, flash, g, make_response, redirect, render_template, request, session, url_for
+from quart import Blueprint, Response, flash, g, make_response, redirect, render_template, request, url_for
 from sqlalchemy.exc import OperationalError
 from werkzeug.wrappers import Response as Redirect
 
@@ -16,16 +16,16 @@ from app.mail.templates import Templates
 from app.tasks import queries
 from app.tasks.model import QUEUES, Task
 from app.tasks.submit import Mistakes, Refused, Request
-from app.web import postdate
+from app.web import i18n, postdate
 from app.web.actions import KeyReused
 from app.web.forms import VARIABLE, Letter, fields, find, new_key, read_letter
-from app.web.i18n import gettext, moment, people, translate
-from app.web.moment import ZONES, Moment
+from app.web.i18n import gettext, people, translate
+from app.web.last import last, remember
+from app.web.moment import PICK, Moment, picked, when
 
 logger = log.get("web")
 blueprint = Blueprint("compose", __name__)
 
-MOST_REMEMBERED = 1000  # characters of recipients; the session is a cookie of 4 KB
 FIELDS = ("recipients", "template", "variables", "subject", "queue", "late_limit", "when", "scheduled_at", "zone")
 DEFAULT_QUEUE_FIRST = sorted(QUEUES, key=lambda name: name != "default")
 
@@ -33,12 +33,12 @@ DEFAULT_QUEUE_FIRST = sorted(QUEUES, key=lambda name: name != "default")
 @blueprint.get("/compose")
 async def show() -> Response:
     """An empty form; `?template=` chooses one."""
-    settings, last = postdate().settings, _last()
+    settings, zone = postdate().settings, last()["zone"]
     letter = Letter(
-        template=request.args.get("template", ""), moment=Moment(zone=last["zone"] or settings.timezone), key=new_key()
+        template=request.args.get("template", ""), moment=Moment(zone=zone or settings.timezone), key=new_key()
     )
     # Where nobody has said which zone is meant, the browser knows better than UTC does.
-    return await _page(letter, guess=not settings.timezone_is_known and not last["zone"])
+    return await _page(letter, guess=not settings.timezone_is_known and not zone)
 
 
 @blueprint.post("/compose")
@@ -61,18 +61,18 @@ async def send() -> Response | Redirect:
             gettext("The database does not answer right now, so nothing was stored. Try again in a moment."), "error"
         )
         return await _page(letter, 503)
-    _remember(letter)
+    at = asked.scheduled_at
+    remember(letter.template, letter.recipients, letter.moment.zone if at else "", f"{at:%H:%M}" if at else "")
     await flash(_told(asked, task), "success")
     return redirect(url_for("history.show"), 303)
 
 
 def _granted(wish: str, letter: Letter) -> Letter:
     """What the form's other buttons do to it: fill in a quick pick, or what was used last time."""
-    if wish.startswith("pick-"):
-        return replace(letter, when="later", moment=letter.moment.picked(wish[5:], datetime.now(UTC)))
+    if wish.startswith(PICK):
+        return replace(letter, when="later", moment=picked(letter.moment, wish))
     if wish == "again":
-        last = _last()
-        return replace(letter, recipients=last["recipients"], template=last["template"])
+        return replace(letter, recipients=last()["recipients"], template=last()["template"])
     return letter
 
 
@@ -93,27 +93,16 @@ async def _sent_before(letter: Letter) -> Response:
     return await _page(replace(letter, key=new_key()), 409, first=first)
 
 
-def _remember(letter: Letter) -> None:
-    # A list that is too long is not kept at all: part of it would be a mistake in waiting.
-    kept = letter.recipients.strip() if len(letter.recipients) <= MOST_REMEMBERED else ""
-    zone = letter.moment.zone if letter.when == "later" else _last()["zone"]
-    session["last"] = {"template": letter.template, "recipients": kept, "zone": zone}
-
-
-def _last() -> dict[str, str]:
-    return {"template": "", "recipients": "", "zone": "", **session.get("last", {})}
-
-
 def _told(asked: Request, task: Task) -> Markup:
     """One sentence that names recipients, template and time, and a link to the task."""
     to = people(asked.recipients[0].mailbox.address, len(asked.recipients))
     zone = task.zone or postdate().settings.timezone
     if task.scheduled_at:
         told = gettext("Scheduled: {template} to {to}, for {time}.", template=task.template, to=to,
-                       time=moment(task.scheduled_at, zone))  # fmt: skip
+                       time=i18n.moment(task.scheduled_at, zone))  # fmt: skip
     else:
         told = gettext("On its way: {template} to {to}, {time}.", template=task.template, to=to,
-                       time=moment(task.created_at, zone))  # fmt: skip
+                       time=i18n.moment(task.created_at, zone))  # fmt: skip
     return Markup('{} <a href="{}">{}</a>').format(told, url_for("task.show", task_id=task.id), gettext("Follow it"))
 
 
@@ -131,7 +120,7 @@ async def _page(
         errors=in_words(mistakes or {}),
         first=first,
         guess=guess,
-        last=_last(),
+        last=last(),
         names=await asyncio.to_thread(app.templates.names),
         queues=DEFAULT_QUEUE_FIRST,
         **_fields(letter, app.templates),
@@ -155,15 +144,3 @@ def _fields(letter: Letter, templates: Templates) -> Mapping[str, Any]:
     # What was typed for another template stays in the form, unseen: people change their mind and change it back.
     hidden = {VARIABLE + name: value for name, value in letter.variables.items() if name not in names and value}
     return {"chosen": template, "fields": names, "hidden": hidden}
-
-
-def when(typed: Moment) -> Mapping[str, Any]:
-    """What the macro of the when-field needs."""
-    now = datetime.now(UTC)
-    return {
-        "typed": typed,
-        "sentence": typed.sentence(now),
-        "picks": typed.picks(now),
-        "choices": typed.choices(now),
-        "zones": ZONES,
-    }

@@ -1,18 +1,21 @@
 """The time for later, as a person typed it: the field that compose and reschedule share."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, time
+from typing import Any
 
 from app.mail import Mistake
-from app.tasks import when
 from app.tasks.submit import Mistakes
-from app.tasks.when import FORMS, Ambiguous, QuickPick, parse_wall_time, quick_picks, zone_of
+from app.tasks.when import FORMS, Ambiguous, Past, QuickPick, Skipped, fixes, parse_wall_time, quick_picks, zone_of
+from app.tasks.when import ZONES as KNOWN
 from app.web import i18n
+from app.web.last import last_time
 
 FOLDS = {"0": 0, "1": 1}
 NATIVE = "%Y-%m-%dT%H:%M"
-ZONES = sorted(when.ZONES)
+PICK = "at-"
+ZONES = sorted(KNOWN)
 
 
 @dataclass(frozen=True)
@@ -34,33 +37,31 @@ class Moment:
         except Mistake as wrong:
             return None, {"scheduled_at": [wrong]}
 
-    def choices(self, now: datetime) -> tuple[datetime, ...]:
-        """The two instants that it may stand for, where clocks show it twice; else none."""
+    def mistake(self, now: datetime) -> Mistake | None:
+        """Why the wall time is no moment, if it is typed and is none."""
         try:
             parse_wall_time(self.wall, zone_of(self.zone), now)
-        except Ambiguous as twice:
-            return twice.first, twice.second
-        except Mistake:
-            pass
-        return ()
+        except Mistake as wrong:
+            return wrong if self.wall.strip() else None
+        return None
 
-    def picks(self, now: datetime) -> list[QuickPick]:
+    def choices(self, now: datetime) -> tuple[datetime, ...]:
+        """The two instants that it may stand for, where clocks show it twice; else none."""
+        twice = self.mistake(now)
+        return (twice.first, twice.second) if isinstance(twice, Ambiguous) else ()
+
+    def picks(self, now: datetime, last: time | None) -> list[QuickPick]:
         """Moments that people often want, in the zone typed; none where there is no such zone."""
         try:
-            return quick_picks(now, zone_of(self.zone))
+            return quick_picks(now, zone_of(self.zone), last)
         except Mistake:
             return []
 
-    def picked(self, number: str, now: datetime) -> "Moment":
-        """The quick pick of that number."""
-        picks = dict(zip("0123456789", self.picks(now), strict=False))
-        return Moment(f"{picks[number].at:{NATIVE}}", self.zone) if number in picks else self
-
     def sentence(self, now: datetime) -> str:
-        """The instant in words, as postdate.js writes it while somebody types; empty where there is none."""
+        """What this moment is, in words, as postdate.js writes it while somebody types; empty where there is none."""
         at, _ = self.read(now)
         if at is None:
-            return ""
+            return _about(self.mistake(now), now)
         day, time, left = i18n.day(at, self.zone), f"{at:%H:%M}", i18n.relative(at, now)
         return i18n.gettext("Sends {day} at {time} {zone}, {left}.", day=day, time=time, zone=self.zone, left=left)
 
@@ -76,6 +77,35 @@ class Moment:
         return None if self.wall.strip() else ""
 
 
+def _about(wrong: Mistake | None, now: datetime) -> str:
+    match wrong:
+        case Past():
+            return i18n.gettext("That was {ago}.", ago=i18n.relative(wrong.instant, now))
+        case Skipped():
+            return i18n.gettext("Clocks skip this time in that zone.")
+        case Ambiguous():
+            return i18n.gettext("Clocks show this time twice in that zone.")
+    return ""
+
+
 def read_moment(form: Mapping[str, str], zone: str) -> Moment:
     """The fields `scheduled_at`, `zone` (where it is missing: `zone`) and `fold`."""
     return Moment(form.get("scheduled_at", ""), form.get("zone", zone), form.get("fold", ""))
+
+
+def picked(typed: Moment, wish: str) -> Moment:
+    """What a quick pick or a fix does to it: such a button's value ends with the wall time that it showed."""
+    return replace(typed, wall=wish.removeprefix(PICK), fold="") if wish.startswith(PICK) else typed
+
+
+def when(typed: Moment) -> Mapping[str, Any]:
+    """What the macro of the when-field needs."""
+    now = datetime.now(UTC)
+    return {
+        "typed": typed,
+        "sentence": typed.sentence(now),
+        "picks": typed.picks(now, last_time()),
+        "fixes": fixes(typed.mistake(now), now),
+        "choices": typed.choices(now),
+        "zones": ZONES,
+    }

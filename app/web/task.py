@@ -14,10 +14,10 @@ from app.tasks.lifecycle import WAITING
 from app.tasks.model import Task, TaskStatus
 from app.tasks.submit import Mistakes
 from app.web import postdate
-from app.web.compose import in_words, when
+from app.web.compose import in_words
 from app.web.history import look_again, moment_of, subject, zone_of
 from app.web.i18n import gettext, moment
-from app.web.moment import NATIVE, Moment, read_moment
+from app.web.moment import NATIVE, Moment, picked, read_moment, when
 from app.web.security import who
 
 blueprint = Blueprint("task", __name__)
@@ -62,8 +62,8 @@ async def reschedule(task_id: int) -> ResponseReturnValue:
     task = await _find(task_id)
     form = await request.form
     typed, now = read_moment(form, zone_of(task)), datetime.now(UTC)
-    if form.get("do", "").startswith("pick-"):
-        return await _page(task, typed.picked(form["do"][5:], now))
+    if wish := form.get("do"):
+        return await _page(task, picked(typed, wish))
     at, mistakes = typed.read(now)
     if at is None:
         return await _page(task, typed, mistakes), 422

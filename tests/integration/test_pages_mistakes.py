@@ -96,3 +96,31 @@ async def test_mistakes_are_told_in_korean(person: Client) -> None:
     assert "이미 지난 시각입니다." in at_field(page, "scheduled_at")
     assert "<title>오류: 새 메일 · Postdate</title>" in page
     assert '<html lang="ko">' in page
+
+
+@pytest.mark.parametrize(
+    ("at", "said", "label"),
+    [
+        ("2027-03-14T02:30", "Clocks skip this time in that zone.", "Instead at"),
+        ("2020-01-01T09:15", "That was ", "at"),
+    ],
+)
+async def test_a_moment_that_is_none_comes_with_a_button_that_mends_it(
+    person: Client, database: Database, at: str, said: str, label: str
+) -> None:
+    _, page, _ = await post(person, **later(at, "America/New_York"))
+    assert said in page
+    mends = re.search(r'<div id="fixes">.*?name="do" value="(at-[^"]+)"[^>]*>([^<]*)', page, re.DOTALL)
+    assert mends
+    assert label in mends[2]
+    _, page, _ = await post(person, **later(at, "America/New_York"), do=mends[1])
+    assert f'value="{mends[1].removeprefix("at-")}"' in page
+    assert "Sends " in page
+    assert stored(database) == 0
+
+
+async def test_the_time_used_last_is_offered_next_time(person: Client) -> None:
+    await post(person, **later("2027-12-08T14:35", "Asia/Seoul"))
+    await post(person)
+    page = html.unescape(await (await person.get("/compose")).get_data(as_text=True))
+    assert re.search(r"Last used, (today|tomorrow) <b>14:35</b>", page)

@@ -1,12 +1,12 @@
 """Moments as people type them, in zones whose clocks jump; Seoul's do not, so New York, London and Lord Howe must."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from app.mail import Mistake
-from app.tasks.when import Ambiguous, parse_wall_time, quick_picks, zone_of
+from app.tasks.when import Ambiguous, fixes, parse_wall_time, quick_picks, zone_of
 
 NOW = datetime(2026, 11, 23, 12, 0, 30, tzinfo=UTC)
 SEOUL = ZoneInfo("Asia/Seoul")
@@ -93,3 +93,45 @@ def test_an_hour_from_now_is_an_hour_also_when_clocks_jump_meanwhile() -> None:
     now = datetime(2027, 3, 14, 6, 30, tzinfo=UTC)  # 01:30 in New York, half an hour before 02:00 becomes 03:00
     pick = quick_picks(now, ZoneInfo("America/New_York"))[0]
     assert f"{pick.at:%H:%M}" in ("03:30", "03:31")
+
+
+@pytest.mark.parametrize(
+    ("clock", "label", "expected"),
+    [
+        ("21:30", "Last used, today", "2026-11-23 21:30"),
+        ("21:00", "Last used, tomorrow", "2026-11-24 21:00"),
+        ("09:30", "Last used, tomorrow", "2026-11-24 09:30"),
+    ],
+)
+def test_the_time_used_last_is_offered_for_its_next_occurrence(clock: str, label: str, expected: str) -> None:
+    pick = quick_picks(NOW, SEOUL, time.fromisoformat(clock))[-1]  # it is 21:00:30 in Seoul
+    assert (pick.label, f"{pick.at:%Y-%m-%d %H:%M}") == (label, expected)
+
+
+def test_the_time_used_last_is_not_offered_where_another_pick_says_it() -> None:
+    assert quick_picks(NOW, SEOUL, time(9)) == quick_picks(NOW, SEOUL)
+
+
+@pytest.mark.parametrize(
+    ("text", "zone", "label", "expected"),
+    [
+        ("2026-11-23T20:40", "Asia/Seoul", "Tomorrow at", "2026-11-24 20:40"),
+        ("2026-11-20T22:15", "Asia/Seoul", "Today at", "2026-11-23 22:15"),
+        ("0001-01-01T00:00", "Asia/Seoul", "Tomorrow at", "2026-11-24 00:00"),
+        ("2027-03-14T02:30", "America/New_York", "Instead at", "2027-03-14 03:30"),
+        ("2027-10-03T02:15", "Australia/Lord_Howe", "Instead at", "2027-10-03 02:45"),
+    ],
+)
+def test_what_is_past_or_skipped_is_mended_at_one_click(text: str, zone: str, label: str, expected: str) -> None:
+    with pytest.raises(Mistake) as raised:
+        parse_wall_time(text, ZoneInfo(zone), NOW)
+    [fix] = fixes(raised.value, NOW)
+    assert (fix.label, f"{fix.at:%Y-%m-%d %H:%M}") == (label, expected)
+    assert parse_wall_time(expected, ZoneInfo(zone), NOW) == fix.at
+
+
+@pytest.mark.parametrize("text", ["", "soon", "2099-01-01T09:00", "2027-10-31T01:30"])
+def test_what_one_click_cannot_mend_gets_no_button(text: str) -> None:
+    with pytest.raises(Mistake) as raised:
+        parse_wall_time(text, ZoneInfo("Europe/London"), NOW)
+    assert fixes(raised.value, NOW) == []

@@ -1,0 +1,28 @@
+"""What somebody used last, kept in their session and offered again; never filled in by itself."""
+
+from contextlib import suppress
+from datetime import time
+
+from quart import session
+
+MOST_REMEMBERED = 1000  # characters of recipients; the session is a cookie of 4 KB
+
+
+def remember(template: str, recipients: str, zone: str, clock: str) -> None:
+    """Keep these for the next mail; an empty `zone` and `clock` (HH:MM) leave what was kept of them."""
+    # A list that is too long is not kept at all: part of it would be a mistake in waiting.
+    kept, before = recipients.strip() if len(recipients) <= MOST_REMEMBERED else "", last()
+    when = {"zone": zone or before["zone"], "time": clock or before["time"]}
+    session["last"] = {"template": template, "recipients": kept, **when}
+
+
+def last() -> dict[str, str]:
+    """`template`, `recipients`, `zone` and `time`, each empty where there is none."""
+    return {"template": "", "recipients": "", "zone": "", "time": "", **session.get("last", {})}
+
+
+def last_time() -> time | None:
+    """The time of day at which a mail was last scheduled."""
+    with suppress(ValueError):
+        return time.fromisoformat(last()["time"])
+    return None
