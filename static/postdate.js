@@ -178,7 +178,15 @@ function preview(form) {
   let waiting, asking;
   const later = (event) => {
     clearTimeout(waiting);
-    if (!event?.isComposing) waiting = setTimeout(show, PAUSE);
+    if (["recipients", "scheduled_at", "zone", "fold", undefined].includes(event.target.name)) label({});
+    if (!event.isComposing) waiting = setTimeout(show, PAUSE);
+  };
+  // The button says what it will do, as far as the server knows: until it has answered, no more than it is sure of.
+  const label = (known) => {
+    for (const name of ["now", "later"]) {
+      const told = one(`.if-${name} .told`, form);
+      told.textContent = known[name] ?? told.dataset.plain;
+    }
   };
   async function show(address) {
     const within = frame.contentDocument;
@@ -192,6 +200,7 @@ function preview(form) {
     if (text) put(new DOMParser().parseFromString(text, "text/html"), within);
   }
   function put(fresh, within) {
+    label(fresh.body.dataset);
     within.forms[0].action = fresh.forms[0].action;
     for (const id of ["parts", "facts", "mail"]) {
       const [old, part] = [within.getElementById(id), fresh.getElementById(id)];

@@ -18,6 +18,7 @@ from app.tasks.model import QUEUES, Task
 from app.tasks.submit import Mistakes, Refused, Request
 from app.web import i18n, postdate
 from app.web.actions import KeyReused
+from app.web.button import labels
 from app.web.forms import VARIABLE, Letter, fields, find, new_key, read_letter
 from app.web.i18n import gettext, people, translate
 from app.web.last import last, remember
@@ -114,9 +115,11 @@ async def _page(
     guess: bool = False,
 ) -> Response:
     app = postdate()
+    asked = await asyncio.to_thread(letter.asked, app.templates, g.user.email, datetime.now(UTC))
     page = await render_template(
         "compose.html",
         letter=letter,
+        button=labels(*asked),
         errors=in_words(mistakes or {}),
         first=first,
         guess=guess,

@@ -97,6 +97,12 @@ def clock(at: datetime, zone: str) -> str:
     return _format(at, zone, "EEE HH:mm" if language() == "en" else "(E) HH:mm")
 
 
+def short(at: datetime, zone: str) -> str:
+    """`Tue 8 Dec 09:00`, with its year where that is another one than this."""
+    year = {"en": " yyyy", "ko": "yyyy년 "}[language()] if at.year != datetime.now(ZoneInfo(zone)).year else ""
+    return _format(at, zone, f"EEE d MMM{year} HH:mm" if language() == "en" else f"{year}M월 d일 (E) HH:mm")
+
+
 def _format(at: datetime, zone: str, form: str) -> str:
     return format_datetime(at, form, tzinfo=ZoneInfo(zone), locale=language())
 

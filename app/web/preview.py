@@ -14,6 +14,7 @@ from app.mail.addresses import Mailbox, parse
 from app.mail.message import compose
 from app.tasks.submit import Recipient, Request
 from app.web import Postdate, postdate
+from app.web.button import Labels, labels
 from app.web.forms import Letter, read_letter
 from app.web.reading import AROUND_POLICY, VIEWS, Mail, read
 
@@ -42,6 +43,7 @@ class Seen:
     html_size: int = 0
     lacks: Sequence[str] = ()
     wrong: Mistake | None = None
+    button: Labels | None = None
 
 
 @blueprint.get("/compose/preview")
@@ -67,10 +69,10 @@ async def look(app: Postdate, letter: Letter, number: int, patience: float = PAT
 
 
 def _look(app: Postdate, letter: Letter, number: int) -> Seen:
-    asked, _ = letter.asked(app.templates, "", datetime.now(UTC))
+    asked, mistakes = letter.asked(app.templates, "", datetime.now(UTC))
     number = max(1, min(number, len(asked.recipients)))
     to = asked.recipients[number - 1] if asked.recipients else NOBODY
-    seen = Seen(number, len(asked.recipients), to.mailbox.address)
+    seen = Seen(number, len(asked.recipients), to.mailbox.address, button=labels(asked, mistakes))
     if not asked.template:
         return seen
     try:

@@ -43,12 +43,42 @@ def test_another_template_shows_its_fields_and_keeps_what_was_typed(page: Page) 
     expect(page.locator("input[name='variables.event']:not([type=hidden])")).to_have_value("Workshop")
 
 
-def test_the_time_field_is_there_for_later_only_and_the_button_says_what_it_does(page: Page) -> None:
+def test_the_time_field_is_there_for_later_only(page: Page) -> None:
     expect(page.locator("#scheduled_at")).to_be_hidden()
-    expect(page.get_by_role("button", name="Send now")).to_be_visible()
     page.get_by_text("Later", exact=True).click()
     expect(page.locator("#scheduled_at")).to_be_visible()
-    expect(page.get_by_role("button", name="Schedule", exact=True)).to_be_visible()
+
+
+def test_the_button_says_what_it_does_and_claims_nothing_that_it_is_not_sure_of(page: Page) -> None:
+    button = page.locator("#send")
+    expect(button).to_have_accessible_name(f"Send now to {address_in(page)}")
+    page.locator("#recipients").fill("anna@example.com, ben@example.com")
+    expect(button).to_have_accessible_name("Send now to 2 people")
+    page.locator("#recipients").fill("anna@example.com, ben")
+    expect(button).to_have_accessible_name("Send now")
+    page.locator("#recipients").fill("anna@example.com, ben@example.com")
+    page.get_by_text("Later", exact=True).click()
+    expect(button).to_have_accessible_name("Schedule 2 mails")
+    page.locator("#scheduled_at").fill("2027-12-08T09:00")
+    expect(button).to_have_accessible_name("Schedule 2 mails for Wed 8 Dec 2027 09:00")
+    page.route("**/compose/preview**", lambda route: route.abort())
+    page.locator("#recipients").fill("anna@example.com")
+    expect(button).to_have_accessible_name("Schedule")
+
+
+def test_without_the_script_the_button_is_true_until_somebody_types(new_page: NewPage) -> None:
+    page = new_page(script=False)
+    page.goto("/compose?lang=en")
+    button = page.locator("#send")
+    expect(button).to_have_accessible_name(re.compile("^Send now"))
+    page.locator("#recipients").fill("anna@example.com\nben@example.com")
+    page.locator("#template").select_option("email/welcome")
+    page.get_by_role("button", name="Use this template").click()
+    expect(button).to_have_accessible_name(re.compile("^Send now to 2 people"))
+    page.locator("#recipients").press_sequentially("\nclara@example.com")
+    expect(button).to_have_accessible_name(re.compile("^Send now(?! to)"))
+    page.locator("#subject").focus()
+    expect(button).to_have_accessible_name(re.compile("^Send now(?! to)"))
 
 
 @pytest.mark.parametrize("language", ["en", "ko"])
