@@ -265,13 +265,13 @@ function prepare(form) {
   });
 }
 
-all("form:has([name=scheduled_at])").forEach(prepare);
+all("form:has(#scheduled_at)").forEach(prepare);
 if (!("autofocus" in HTMLElement.prototype)) one("[autofocus]")?.focus();
 addEventListener("pageshow", () => all("[aria-busy]").forEach((busy) => (busy.ariaBusy = null)));
 document.addEventListener("visibilitychange", () => lookLater(0));
 setInterval(() => {
   if (document.hidden) return;
   tick(document);
-  all("form:has([name=scheduled_at])").forEach(say);
+  all("form:has(#scheduled_at)").forEach(say);
 }, 1000);
 lookLater();

@@ -7,7 +7,7 @@ from sqlalchemy import Select, func, select
 
 from app.db import now
 from app.tasks.books import Sender, Worker
-from app.tasks.model import Delivery, Task, TaskCount, TaskEvent
+from app.tasks.model import Delivery, Task, TaskCount, TaskEvent, TaskStatus
 
 PAGE = 50
 
@@ -78,6 +78,21 @@ def events(task_id: int, limit: int = 1000) -> Select[TaskEvent]:
 def written_by(task_id: int) -> Select[str]:
     """Who asked for the task: the first event's."""
     return select(TaskEvent.who).where(TaskEvent.task_id == task_id).order_by(TaskEvent.id).limit(1)
+
+
+LARGE = 20
+"""Recipients from which on a task's pace says something about the next one's."""
+
+
+def last_large() -> Select[int, datetime | None, datetime | None]:
+    """Of the latest large task that was sent, among the recent ones: how many messages, begun when, ended when."""
+    recent = select(Task.id).where(Task.status == TaskStatus.FINISHED).order_by(Task.id.desc()).limit(500)
+    return (
+        select(Task.sent, Task.started_at, Task.ended_at)
+        .where(Task.id.in_(recent), Task.recipients >= LARGE)
+        .order_by(Task.id.desc())
+        .limit(1)
+    )
 
 
 def live_workers() -> Select[int]:

@@ -19,6 +19,7 @@ from app.tasks.submit import Mistakes, Refused, Request
 from app.web import i18n, postdate
 from app.web.actions import KeyReused
 from app.web.button import labels
+from app.web.confirm import confirming
 from app.web.forms import VARIABLE, Letter, fields, find, new_key, read_letter
 from app.web.i18n import gettext, people, translate
 from app.web.last import last, remember
@@ -51,6 +52,8 @@ async def send() -> Response | Redirect:
         return await _page(_granted(wish, letter))
     try:
         asked = await asyncio.to_thread(_read, letter)
+        if question := await confirming(letter, asked, form):
+            return question
         task = await postdate().actions.submit(asked)
     except Refused as refused:
         return await _page(letter, 422, mistakes=refused.mistakes)

@@ -118,6 +118,13 @@ def relative(at: datetime, now: datetime | None = None) -> str:
     return gettext("now")
 
 
+def span(seconds: float) -> str:
+    """`12 seconds`, `3 minutes`: one unit, rounded, and never none."""
+    unit, length = next((each for each in UNITS if seconds >= each[1]), UNITS[-1])
+    whole = timedelta(seconds=max(1, round(seconds / length)) * length)
+    return format_timedelta(whole, granularity=unit, threshold=1e9, locale=language())
+
+
 def people(first: str, count: int) -> str:
     """`anna@example.com and 2 more`: whom a mail goes to, as short as it can be said."""
     return gettext("{first} and {n} more", first=first, n=count - 1) if count > 1 else first

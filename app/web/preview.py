@@ -16,6 +16,7 @@ from app.tasks.submit import Recipient, Request
 from app.web import Postdate, postdate
 from app.web.button import Labels, labels
 from app.web.forms import Letter, read_letter
+from app.web.i18n import translate
 from app.web.reading import AROUND_POLICY, VIEWS, Mail, read
 
 blueprint = Blueprint("preview", __name__)
@@ -96,6 +97,7 @@ async def _page(seen: Seen) -> Response:
     page = await render_template(
         "preview.html",
         seen=seen,
+        wrong=translate(seen.wrong) if seen.wrong else None,
         part=part if part in VIEWS else VIEWS[0],
         parts=VIEWS,
         # Without the script, the frame's own buttons need everything that was typed; with it, the form is right there.

@@ -96,6 +96,14 @@ def test_a_span_has_one_unit_and_no_weeks(seconds: float, english: str, korean: 
     assert i18n.relative(NOON + timedelta(seconds=seconds), NOON) == korean
 
 
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(0.2, "1 second"), (12.4, "12 seconds"), (150, "2 minutes"), (5400, "2 hours"), (1e6, "12 days")],
+)
+def test_how_long_something_takes_has_one_unit(seconds: float, said: str) -> None:
+    assert i18n.span(seconds) == said
+
+
 def test_one_recipient_is_named_and_the_others_are_counted() -> None:
     assert i18n.people("anna@example.com", 1) == "anna@example.com"
     assert i18n.people("anna@example.com", 3) == "anna@example.com and 2 more"
