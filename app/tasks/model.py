@@ -91,7 +91,7 @@ class Task(Base):
     title: Mapped[str] = mapped_column(String(255), default="")  # the subject, as far as the task alone fills it in
     title_key: Mapped[str] = mapped_column(String(64).with_variant(BYTEWISE_64, "postgresql"), default="")
     created_by: Mapped[str] = mapped_column(String(320), default="")
-    bulk_id: Mapped[int | None] = mapped_column(Id)  # of the last bulk that moved it
+    bulk_id: Mapped[int | None] = mapped_column(Id)  # of the bulk that moved it, if nobody did since
 
     __table_args__ = (
         # What nobody has rung for: only waiting tasks. Chosen by `rung_at` alone, or SQLite does not see that it fits.

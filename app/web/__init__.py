@@ -76,14 +76,16 @@ def _parts(settings: Settings, rings: Rings) -> Postdate:
 
 def _install(app: Quart, settings: Settings) -> None:
     # Imported here, because they import postdate() from above.
-    from app.web import api, compose, health, history, i18n, mailbox, openapi, preview, problem, security, signin, task
+    from app.web import (
+        api, compose, health, history, i18n, mailbox, moves, openapi, preview, problem, security, signin, task,
+    )  # fmt: skip
 
     app.add_template_global(lambda: app.blueprints, "blueprints")
     i18n.install(app)
     app.before_request(_refuse_large_pages)
     security.install(app)
     problem.install(app)
-    for part in (compose, preview, history, task, signin, api, health):
+    for part in (compose, preview, history, task, moves, signin, api, health):
         app.register_blueprint(part.blueprint)
     if settings.mail_stays_here:
         app.register_blueprint(mailbox.blueprint)

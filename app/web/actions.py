@@ -9,8 +9,10 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
+from typing import Any
 
 from redis import RedisError
+from sqlalchemy import Row
 from sqlalchemy.exc import IntegrityError
 
 from app import log
@@ -21,6 +23,7 @@ from app.ring import Rings
 from app.tasks import lifecycle, queries
 from app.tasks.model import Task
 from app.tasks.submit import Refused, Request, check, new_deliveries, new_task, titled
+from app.web.undo import Undo
 
 logger = log.get("web")
 
@@ -85,21 +88,18 @@ class Actions:
             task: Task = (await db.execute(queries.task(task_id))).scalar_one()
         return task
 
-    async def cancel(self, task_id: int, by: str) -> bool:
-        """Whether the task was still waiting, and now never goes out."""
+    async def cancel(self, task_id: int, by: str) -> Undo | None:
+        """If the task was still waiting, it never goes out now; how to take that back."""
         async with self.database.writing() as db:
             moved = (await db.execute(lifecycle.cancel(task_id, by))).first()
-        if moved:
-            self._tell(partial(self.rings.take_back, tuple(moved)))
-        return moved is not None
+        if moved is None:
+            return None
+        self._tell(partial(self.rings.take_back, tuple(moved)[:3]))
+        return Undo(task_id, moved.attempt, moved.due_at, cancelled_at=moved.ended_at)
 
-    async def reschedule(self, task_id: int, due_at: datetime, zone: str | None, by: str) -> bool:
-        """Whether the task was still waiting, and now waits for `due_at`."""
-        async with self.database.writing() as db:
-            moved = (await db.execute(lifecycle.reschedule(task_id, due_at, zone, by))).first()
-        if moved:
-            self._tell(partial(self.rings.enter_anew, tuple(moved), due_at))
-        return moved is not None
+    async def reschedule(self, task_id: int, due_at: datetime, zone: str | None, by: str) -> Undo | None:
+        """If the task was still waiting, it waits for `due_at` now; how to take that back."""
+        return await self._put_off(task_id, lifecycle.reschedule(task_id, due_at, zone, by), due_at)
 
     async def retry(self, task_id: int, by: str) -> bool:
         """Whether the task had failed deliveries, and now tries them again."""
@@ -111,13 +111,28 @@ class Actions:
             self._tell(partial(self.rings.ring, [tuple(moved)]))
         return moved is not None
 
-    async def send_now(self, task_id: int, by: str) -> bool:
-        """Whether the task was still scheduled, or held, and now goes out at once."""
+    async def send_now(self, task_id: int, by: str) -> Undo | None:
+        """If the task was still scheduled, or held, it goes out at once; how to take that back, until it is begun."""
+        return await self._put_off(task_id, lifecycle.send_now(task_id, by), datetime.now(UTC))
+
+    async def _put_off(self, task_id: int, move: lifecycle.Move, due_at: datetime) -> Undo | None:
         async with self.database.writing() as db:
-            moved = (await db.execute(lifecycle.send_now(task_id, by))).first()
-        if moved:
-            self._tell(partial(self.rings.enter_anew, tuple(moved), datetime.now(UTC)))
-        return moved is not None
+            was = (await db.execute(lifecycle.plan(task_id))).first()
+            moved = (await db.execute(move)).first()
+        if was is None or moved is None:
+            return None
+        self._tell(partial(self.rings.enter_anew, tuple(moved)[:3], due_at))
+        return Undo(task_id, moved.attempt, moved.due_at, was=lifecycle.Plan(*was))
+
+    async def restore(self, undo: Undo, by: str) -> Row[Any] | None:
+        """Take it back, if nothing has happened to the task since. Its due_at and held; None: too late."""
+        async with self.database.writing() as db:
+            moved = (await db.execute(undo.move(by))).first()
+            if moved and undo.was is None:
+                await db.execute(lifecycle.requeue_cancelled(undo.task_id))
+        if moved and not moved.held:
+            self._tell(partial(self.rings.enter_anew, tuple(moved)[:3], moved.due_at))
+        return moved
 
     async def decide(self, task_id: int, by: str, arrived: bool, address: str | None = None) -> bool:
         """Whether something of it was unknown, for one address or at all, and now is sent, or is sent again."""

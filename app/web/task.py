@@ -1,24 +1,20 @@
 """The page of one task: what was asked for, what became of each recipient, and every move with its reason."""
 
-from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from quart import Blueprint, abort, flash, redirect, render_template, request, url_for
+from quart import Blueprint, abort, render_template, request
 from quart.typing import ResponseReturnValue
-from werkzeug.wrappers import Response as Redirect
 
 from app.mail import N_
 from app.tasks import queries
 from app.tasks.lifecycle import WAITING
-from app.tasks.model import Task, TaskStatus
+from app.tasks.model import Task
 from app.tasks.submit import Mistakes
 from app.web import postdate
 from app.web.compose import in_words
 from app.web.history import look_again, moment_of, subject, zone_of
-from app.web.i18n import gettext, moment
-from app.web.moment import NATIVE, Moment, picked, read_moment, when
-from app.web.security import who
+from app.web.moment import NATIVE, Moment, when
 
 blueprint = Blueprint("task", __name__)
 
@@ -29,88 +25,18 @@ OURSELVES = (N_("timekeeper"), N_("reconciler"))  # who moves tasks besides peop
 @blueprint.get("/tasks/<int:task_id>")
 async def show(task_id: int) -> ResponseReturnValue:
     """Everything about it; `?after=` goes on through its recipients."""
-    return await _page(await _find(task_id))
+    return await page(await find(task_id))
 
 
-async def _find(task_id: int) -> Task:
+async def find(task_id: int) -> Task:
+    """The task, or the page that says that there is none."""
     async with postdate().database.reading() as db:
         task: Task | None = await db.scalar(queries.task(task_id))
     return task or abort(404)
 
 
-@blueprint.post("/tasks/<int:task_id>/cancel")
-async def cancel(task_id: int) -> Redirect:
-    """Take it back, if it still waits."""
-    await _find(task_id)
-    if await postdate().actions.cancel(task_id, who()):
-        return await _back(task_id, "success", gettext("Cancelled. Nothing more of it will be sent."))
-    return await _back(task_id, "error", await _too_late(task_id))
-
-
-@blueprint.post("/tasks/<int:task_id>/retry")
-async def retry(task_id: int) -> Redirect:
-    """Try again what failed, and only that."""
-    await _find(task_id)
-    if await postdate().actions.retry(task_id, who()):
-        return await _back(task_id, "success", gettext("What failed is being tried again. What was sent stays sent."))
-    return await _back(task_id, "error", gettext("There is nothing here to try again."))
-
-
-@blueprint.post("/tasks/<int:task_id>/reschedule")
-async def reschedule(task_id: int) -> ResponseReturnValue:
-    """Give it another moment, if it still waits."""
-    task = await _find(task_id)
-    form = await request.form
-    typed, now = read_moment(form, zone_of(task)), datetime.now(UTC)
-    if wish := form.get("do"):
-        return await _page(task, picked(typed, wish))
-    at, mistakes = typed.read(now)
-    if at is None:
-        return await _page(task, typed, mistakes), 422
-    if await postdate().actions.reschedule(task_id, at, typed.zone, who()):
-        return await _back(
-            task_id, "success", gettext("Rescheduled. It will be sent {time}.", time=moment(at, typed.zone))
-        )
-    return await _back(task_id, "error", await _too_late(task_id))
-
-
-@blueprint.post("/tasks/<int:task_id>/now")
-async def send_now(task_id: int) -> Redirect:
-    """Send it now, if it is still scheduled or held."""
-    await _find(task_id)
-    if await postdate().actions.send_now(task_id, who()):
-        return await _back(task_id, "success", gettext("It is being sent now."))
-    return await _back(task_id, "error", await _too_late(task_id))
-
-
-@blueprint.post("/tasks/<int:task_id>/decide")
-async def decide(task_id: int) -> Redirect:
-    """Say of what is unknown that it arrived, or have it sent again: for one address, or for all of them."""
-    await _find(task_id)
-    form = await request.form
-    arrived, address = form.get("decision") == "arrived", form.get("address", "").replace("\0", "") or None
-    if not arrived and form.get("decision") != "again":
-        abort(400)
-    if not await postdate().actions.decide(task_id, who(), arrived, address):
-        return await _back(task_id, "error", gettext("There is nothing here to decide any more."))
-    told = gettext("Noted: it arrived.") if arrived else gettext("It is being sent again, and may arrive twice.")
-    return await _back(task_id, "success", told)
-
-
-async def _too_late(task_id: int) -> str:
-    """Why it can't be taken back, in one plain sentence."""
-    return {
-        TaskStatus.STARTED: gettext("Too late: it is being sent right now."),
-        TaskStatus.CANCELLED: gettext("It was cancelled already."),
-    }.get(TaskStatus((await _find(task_id)).status), gettext("Too late: it has been sent already."))
-
-
-async def _back(task_id: int, category: str, told: str) -> Redirect:
-    await flash(told, category)
-    return redirect(url_for("task.show", task_id=task_id), 303)
-
-
-async def _page(task: Task, typed: Moment | None = None, mistakes: Mistakes | None = None) -> str:
+async def page(task: Task, typed: Moment | None = None, mistakes: Mistakes | None = None) -> str:
+    """The page; with `typed`, the form for another moment is open on it."""
     app, after = postdate(), request.args.get("after", "").replace("\0", "") or None  # Postgres refuses NUL
     async with app.database.reading() as db:
         deliveries = list((await db.scalars(queries.deliveries(task.id, after))).all())

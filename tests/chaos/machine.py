@@ -24,6 +24,8 @@ TASKS: dict[str, Moves] = {
     "reschedule": {("queued", "scheduled")},
     "retry": {("failed", "queued")},
     "decide": {("failed", "queued")},
+    "restore": {("cancelled", "scheduled"), ("cancelled", "queued")},
+    "replan": {("scheduled", "queued"), ("queued", "scheduled")},
 }
 DELIVERIES: dict[str, Moves] = {
     "claim": {("queued", "sending")},
@@ -35,6 +37,7 @@ DELIVERIES: dict[str, Moves] = {
     "cancel": {("queued", "cancelled")},
     "retry": {("failed", "queued")},
     "decide": {("unknown", "sent"), ("unknown", "queued")},
+    "restore": {("cancelled", "queued")},
 }
 """What each move may change; whatever is not here may change nothing."""
 

@@ -18,8 +18,14 @@ from tests.chaos.servers import Databases, Postgres, Sqlite
 
 MADE_BY_PEOPLE = ("reschedule", "send_now", "ring_again", "cancel")
 DECISIONS = ("retry", "arrived", "send_again")
+TO_BE_UNDONE = ("cancel", "reschedule", "send_now")
+UNDOING = ("undo_at_once", "undo_at_once", "undo_later")
 OF_WORKERS = ("claim", "claim", "claim", "turn", "turn", "turn", "claim_late", "come_too_late", "stumble", "die", "die")
-STEPS = (*OF_WORKERS, "time_passes", "time_passes", *MADE_BY_PEOPLE, *DECISIONS)
+STEPS = (*OF_WORKERS, "time_passes", "time_passes", *MADE_BY_PEOPLE, *DECISIONS, *UNDOING)
+SAME_AFTER_UNDO = (
+    "status", "scheduled_at", "zone", "due_at", "hold_after", "held", "attempt", "sent", "failed", "unknown",
+    "ended_at", "error", "late_limit",
+)  # fmt: skip
 OUTCOME = st.sampled_from(("sent", "failed", "unknown", "queued", "back"))
 OUTCOMES = st.one_of(st.just(["sent"] * 3), st.just(["failed"] * 3), st.lists(OUTCOME, min_size=3, max_size=3))
 EXAMPLES = {"sqlite": 50, "postgres": 20}
@@ -27,6 +33,11 @@ EXAMPLES = {"sqlite": 50, "postgres": 20}
 
 class Life(Machine):
     """The moves of the worker that holds a task, of the timekeeper, and of people."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.done: list[tuple[Any, Any, str]] = []
+        """What people did and could undo: the task's row before, what the move returned, and its name."""
 
     @rule(name=st.sampled_from(STEPS), number=which, limit=st.integers(1, 3), outcomes=OUTCOMES)
     def step(self, name: str, number: int, limit: int, outcomes: list[str]) -> None:
@@ -39,6 +50,8 @@ class Life(Machine):
             self.somebody_moves_it(number, name)
         elif name in DECISIONS:
             self.somebody_decides(number, name)
+        elif name == "undo_at_once":
+            self.undo_at_once(number, TO_BE_UNDONE[limit - 1])
         else:
             getattr(self, name)(number)
 
@@ -126,8 +139,49 @@ class Life(Machine):
             "send_now": lifecycle.send_now(task_id, "boss"),
             "ring_again": lifecycle.ring_again([task_id]),
         }
+        was = self.task(number)
         moved = self.move(name, moves[name])
         assert moved is None or moved.id == task_id
+        if moved and name in TO_BE_UNDONE:
+            self.done.append((was, moved, name))
+
+    def undo(self, was: Any, moved: Any, name: str) -> Any:
+        """As the page's button does it."""
+        if name == "cancel":
+            restore = lifecycle.restore(was.id, "boss", cancelled_at=moved.ended_at)
+            return self.move("restore", restore, lifecycle.requeue_cancelled(was.id))
+        plan = lifecycle.Plan(was.status, was.scheduled_at, was.zone, was.due_at, was.hold_after, was.held)
+        return self.move("replan", lifecycle.replan(was.id, plan, moved.attempt, moved.due_at, "boss"))
+
+    def undo_at_once(self, number: int, name: str) -> None:
+        """What was done and undone has not happened, except on record."""
+        tasks, deliveries = self.look()
+        done = len(self.done)
+        self.somebody_moves_it(number, name)
+        if len(self.done) == done:
+            return
+        assert self.undo(*self.done[-1]), "nothing has happened since"
+        tasks_now, deliveries_now = self.look()
+        for of in SAME_AFTER_UNDO:
+            assert {key: row._mapping[of] for key, row in tasks_now.items()} == {
+                key: row._mapping[of] for key, row in tasks.items()
+            }, of
+        for of in ("status", "due_at", "attempt", "reply", "message_id"):
+            assert [row._mapping[of] for row in deliveries_now.values()] == [
+                row._mapping[of] for row in deliveries.values()
+            ], of
+        assert not self.undo(*self.done.pop()), "it is undone once only"
+
+    def undo_later(self, number: int) -> None:
+        """Whatever happened since: it is undone entirely, or not at all; and it moves nothing that a worker has."""
+        if not self.done:
+            return
+        was, moved, name = self.done[number % len(self.done)]
+        before = self.look()[0][was.id]
+        if self.undo(was, moved, name):
+            assert before.attempt == moved.attempt
+            stamp = before.ended_at == moved.ended_at if name == "cancel" else before.due_at == moved.due_at
+            assert stamp, "it is the one that was meant"
 
     def somebody_decides(self, number: int, name: str) -> None:
         failed = [task.id for task in self.look()[0].values() if task.status == "failed"]

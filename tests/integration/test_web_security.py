@@ -34,6 +34,7 @@ WHO_MAY = {
     "GET /tasks/<int:task_id>": "s+s",
     "POST /tasks/<int:task_id>/now": "s+s",
     "POST /tasks/<int:task_id>/decide": "s+s",
+    "POST /tasks/<int:task_id>/restore": "s+s",
     "POST /tasks/<int:task_id>/cancel": "s+s",
     "POST /tasks/<int:task_id>/retry": "s+s",
     "POST /tasks/<int:task_id>/reschedule": "s+s",

@@ -3,11 +3,12 @@
     task:      scheduled ─promote─▶ queued ─claim─▶ started ─settle, condemn─▶ finished | failed
                    ▲                  ▲ ▲              │
                    └─hold, reschedule─┤ └─ give_back, release
-               failed ─retry, decide──┘      scheduled, queued ─cancel─▶ cancelled
+               failed ─retry, decide──┘      scheduled, queued ─cancel─▶ cancelled ─restore─▶ as it was
 
     delivery:  queued ─mark─▶ sending ─record─▶ sent | failed | unknown | queued (again, later)
 
-due.py has the moves of the timekeeper, held.py those of the worker that holds a task, people.py those of people.
+due.py has the moves of the timekeeper, held.py those of the worker that holds a task, people.py those of people, and
+undone.py those that take them back.
 
 A move names the status it leaves and returns a row only where it moved something. No row means that somebody was
 first, which is normal: late, doubled and stale callers find nothing to move. What a worker moves carries its lease's
@@ -18,10 +19,22 @@ the event and the counts of a task's move in the same statement, and cancel what
 from app.tasks.lifecycle.due import condemn, give_up, hold_late, lose, lose_strays, promote, release, ring_again, tally
 from app.tasks.lifecycle.held import BATCH, LEASE, claim, give_back, keep, mark, put_back, record, settle
 from app.tasks.lifecycle.moves import WAITING, Move
-from app.tasks.lifecycle.people import arrived, cancel, decide, requeue_failed, reschedule, retry, send_again, send_now
+from app.tasks.lifecycle.people import (
+    CAN,
+    arrived,
+    cancel,
+    decide,
+    requeue_failed,
+    reschedule,
+    retry,
+    send_again,
+    send_now,
+)
+from app.tasks.lifecycle.undone import Plan, plan, replan, requeue_cancelled, restore
 
 __all__ = [
-    "BATCH", "LEASE", "WAITING", "Move", "arrived", "cancel", "claim", "condemn", "decide", "give_back", "give_up",
-    "hold_late", "keep", "lose", "lose_strays", "mark", "promote", "put_back", "record", "release", "requeue_failed",
-    "reschedule", "retry", "ring_again", "send_again", "send_now", "settle", "tally",
+    "BATCH", "CAN", "LEASE", "WAITING", "Move", "Plan", "arrived", "cancel", "claim", "condemn", "decide", "give_back",
+    "give_up", "hold_late", "keep", "lose", "lose_strays", "mark", "plan", "promote", "put_back", "record", "release",
+    "replan", "requeue_cancelled", "requeue_failed", "reschedule", "restore", "retry", "ring_again", "send_again",
+    "send_now", "settle", "tally",
 ]  # fmt: skip

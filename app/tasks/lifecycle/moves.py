@@ -1,5 +1,6 @@
 """What every move is made of."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, ScalarSelect, Select, Update, func, or_, select, update
@@ -8,6 +9,9 @@ from sqlalchemy.sql.dml import ReturningUpdate
 from app.tasks.model import Delivery, DeliveryStatus, Task, TaskStatus
 
 Move = ReturningUpdate[*tuple[Any, ...]]
+
+Which = int | Sequence[int]
+"""The id of a task, or those of many, all of which are moved by one statement and each under the same guard."""
 
 WAITING = (TaskStatus.SCHEDULED, TaskStatus.QUEUED)
 
@@ -20,6 +24,12 @@ def task(*where: ColumnElement[bool]) -> Update:
 def delivery(*where: ColumnElement[bool]) -> Update:
     """An UPDATE of deliveries."""
     return update(Delivery).where(*where).execution_options(synchronize_session=False)
+
+
+def these(which: Which, column: Any = Task.id) -> ColumnElement[bool]:
+    """That the column is this id, or one of these."""
+    is_one: ColumnElement[bool] = column == which if isinstance(which, int) else column.in_(which)
+    return is_one
 
 
 def among(chosen: Select[int], column: Any = Task.id) -> ColumnElement[bool]:

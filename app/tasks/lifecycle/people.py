@@ -1,22 +1,42 @@
-"""The moves of people, and of their programs."""
+"""The moves of people, and of their programs: of one task, or of many as one `bulk` (its id; see app/tasks/bulk.py).
+
+What may be moved is said in `CAN`, once, for the moves and for whoever asks beforehand what they would do.
+"""
 
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Update
+from sqlalchemy import ColumnElement, Update, and_
 
 from app.db import after, now
 from app.mail import N_
-from app.tasks.lifecycle.moves import WAITING, Move, count, delivery, task
+from app.tasks.lifecycle.moves import WAITING, Move, Which, count, delivery, task, these
 from app.tasks.model import Delivery, DeliveryStatus, Task, TaskStatus
 
+CAN: dict[str, ColumnElement[bool]] = {
+    "cancel": Task.status.in_(WAITING),
+    "reschedule": Task.status.in_(WAITING),
+    "now": Task.status == TaskStatus.SCHEDULED,
+    "retry": and_(Task.status == TaskStatus.FAILED, count(DeliveryStatus.FAILED) > 0),
+    "restore": Task.status == TaskStatus.CANCELLED,
+}
+"""That a task may be moved so."""
 
-def cancel(task_id: int, by: str) -> Move:
-    """scheduled or queued → cancelled, and with it every delivery still queued."""
+
+def cancel(which: Which, by: str, why: str | None = None, bulk: int | None = None) -> Move:
+    """scheduled or queued → cancelled, and with it every delivery still queued. Returns when it ended, and was due."""
     return (
-        task(Task.id == task_id, Task.status.in_(WAITING))
-        .values(status=TaskStatus.CANCELLED, ended_at=now(), rung_at=now(), attention=False, who=by, why=None)
-        .returning(Task.id, Task.attempt, Task.queue)
+        task(these(which), CAN["cancel"])
+        .values(
+            status=TaskStatus.CANCELLED,
+            ended_at=now(),
+            rung_at=now(),
+            attention=False,
+            who=by,
+            why=why,
+            bulk_id=bulk,
+        )
+        .returning(Task.id, Task.attempt, Task.queue, Task.ended_at, Task.due_at)
     )
 
 
@@ -24,7 +44,7 @@ def reschedule(task_id: int, due_at: datetime, zone: str | None, by: str) -> Mov
     """scheduled or queued → scheduled at another instant, an event of its own even where it was scheduled already."""
     there = f"→ {due_at.astimezone(ZoneInfo(zone)):%Y-%m-%d %H:%M} {zone}" if zone else f"→ {due_at.isoformat()}"
     return (
-        task(Task.id == task_id, Task.status.in_(WAITING))
+        task(these(task_id), CAN["reschedule"])
         .values(
             status=TaskStatus.SCHEDULED,
             scheduled_at=due_at,
@@ -36,15 +56,16 @@ def reschedule(task_id: int, due_at: datetime, zone: str | None, by: str) -> Mov
             hold_after=after(due_at, Task.late_limit),
             who=by,
             why=there,
+            bulk_id=None,
         )
-        .returning(Task.id, Task.attempt, Task.queue)
+        .returning(Task.id, Task.attempt, Task.queue, Task.due_at)
     )
 
 
-def send_now(task_id: int, by: str) -> Move:
+def send_now(which: Which, by: str, why: str = N_("Send it now."), bulk: int | None = None) -> Move:
     """scheduled → scheduled for now, however late that is; the promoter takes it from there."""
     return (
-        task(Task.id == task_id, Task.status == TaskStatus.SCHEDULED)
+        task(these(which), CAN["now"])
         .values(
             scheduled_at=now(),
             due_at=now(),
@@ -53,16 +74,17 @@ def send_now(task_id: int, by: str) -> Move:
             attention=Task.unknown > 0,
             hold_after=None,
             who=by,
-            why=N_("Send it now."),
+            why=why,
+            bulk_id=bulk,
         )
-        .returning(Task.id, Task.attempt, Task.queue)
+        .returning(Task.id, Task.attempt, Task.queue, Task.due_at)
     )
 
 
-def retry(task_id: int, by: str) -> Move:
-    """failed → queued. To be followed by `requeue_failed` and a ring."""
+def retry(which: Which, by: str, why: str = N_("Retry what failed."), bulk: int | None = None) -> Move:
+    """failed → queued. To be followed by `requeue_failed` for those that moved, and by rings."""
     return (
-        task(Task.id == task_id, Task.status == TaskStatus.FAILED, count(DeliveryStatus.FAILED) > 0)
+        task(these(which), CAN["retry"])
         .values(
             status=TaskStatus.QUEUED,
             due_at=now(),
@@ -72,15 +94,16 @@ def retry(task_id: int, by: str) -> Move:
             failed=0,
             attention=Task.unknown > 0,
             who=by,
-            why=N_("Retry what failed."),
+            why=why,
+            bulk_id=bulk,
         )
         .returning(Task.id, Task.attempt, Task.queue)
     )
 
 
-def requeue_failed(task_id: int) -> Update:
+def requeue_failed(which: Which) -> Update:
     """failed → queued for a task's deliveries. What is unknown stays: that is another decision."""
-    return delivery(Delivery.task_id == task_id, Delivery.status == DeliveryStatus.FAILED).values(
+    return delivery(these(which, Delivery.task_id), Delivery.status == DeliveryStatus.FAILED).values(
         status=DeliveryStatus.QUEUED, attempt=0, due_at=None, reply=None, fault_id=None, updated_at=now()
     )
 
@@ -96,7 +119,7 @@ def decide(task_id: int, by: str, why: str) -> Move:
             Task.status.in_((TaskStatus.FAILED, TaskStatus.QUEUED)),
             count(DeliveryStatus.UNKNOWN) > 0,
         )
-        .values(status=TaskStatus.QUEUED, due_at=now(), rung_at=now(), ended_at=None, who=by, why=why)
+        .values(status=TaskStatus.QUEUED, due_at=now(), rung_at=now(), ended_at=None, who=by, why=why, bulk_id=None)
         .returning(Task.id, Task.attempt, Task.queue)
     )
 

@@ -1,0 +1,114 @@
+"""What people do on a task's page: each button is a POST, and what came of it is told on the page that follows."""
+
+from datetime import UTC, datetime
+
+from quart import Blueprint, abort, flash, redirect, request, url_for
+from quart.typing import ResponseReturnValue
+from werkzeug.wrappers import Response as Redirect
+
+from app.tasks.model import TaskStatus
+from app.web import postdate
+from app.web.history import zone_of
+from app.web.i18n import gettext, moment
+from app.web.moment import picked, read_moment
+from app.web.security import who
+from app.web.task import find, page
+from app.web.undo import button, read
+
+blueprint = Blueprint("moves", __name__)
+
+
+@blueprint.post("/tasks/<int:task_id>/cancel")
+async def cancel(task_id: int) -> Redirect:
+    """Take it back, if it still waits."""
+    await find(task_id)
+    if done := await postdate().actions.cancel(task_id, who()):
+        return await _back(task_id, "success", button(gettext("Cancelled. Nothing more of it will be sent."), done))
+    return await _back(task_id, "error", await _too_late(task_id))
+
+
+@blueprint.post("/tasks/<int:task_id>/retry")
+async def retry(task_id: int) -> Redirect:
+    """Try again what failed, and only that."""
+    await find(task_id)
+    if await postdate().actions.retry(task_id, who()):
+        return await _back(task_id, "success", gettext("What failed is being tried again. What was sent stays sent."))
+    return await _back(task_id, "error", gettext("There is nothing here to try again."))
+
+
+@blueprint.post("/tasks/<int:task_id>/reschedule")
+async def reschedule(task_id: int) -> ResponseReturnValue:
+    """Give it another moment, if it still waits."""
+    task = await find(task_id)
+    form = await request.form
+    typed, now = read_moment(form, zone_of(task)), datetime.now(UTC)
+    if wish := form.get("do"):
+        return await page(task, picked(typed, wish))
+    at, mistakes = typed.read(now)
+    if at is None:
+        return await page(task, typed, mistakes), 422
+    if done := await postdate().actions.reschedule(task_id, at, typed.zone, who()):
+        told = gettext("Rescheduled. It will be sent {time}.", time=moment(at, typed.zone))
+        return await _back(task_id, "success", button(told, done))
+    return await _back(task_id, "error", await _too_late(task_id))
+
+
+@blueprint.post("/tasks/<int:task_id>/now")
+async def send_now(task_id: int) -> Redirect:
+    """Send it now, if it is still scheduled or held."""
+    await find(task_id)
+    if done := await postdate().actions.send_now(task_id, who()):
+        return await _back(task_id, "success", button(gettext("It is being sent now."), done))
+    return await _back(task_id, "error", await _too_late(task_id))
+
+
+@blueprint.post("/tasks/<int:task_id>/restore")
+async def restore(task_id: int) -> Redirect:
+    """Take back what the token was given out for, if nothing has happened to the task since."""
+    task = await find(task_id)
+    done = read((await request.form).get("token", ""), task_id)
+    if done is None:
+        return await _back(task_id, "error", gettext("Too late to undo: that is possible for ten minutes."))
+    moved = await postdate().actions.restore(done, who())
+    if moved is None:
+        return await _back(task_id, "error", await _changed_since(task_id))
+    if moved.held:
+        return await _back(task_id, "success", gettext("Undone. It is held again, and waits for you."))
+    if moved.due_at <= datetime.now(UTC):
+        return await _back(task_id, "success", gettext("Undone. Its time has passed, so it is being sent now."))
+    at = moment(moved.due_at, zone_of(task))
+    return await _back(task_id, "success", gettext("Undone. It will be sent {time}.", time=at))
+
+
+async def _changed_since(task_id: int) -> str:
+    if (await find(task_id)).status in (TaskStatus.STARTED, TaskStatus.FINISHED, TaskStatus.FAILED):
+        return await _too_late(task_id)
+    return gettext("Nothing was undone, because this mail has been changed since.")
+
+
+@blueprint.post("/tasks/<int:task_id>/decide")
+async def decide(task_id: int) -> Redirect:
+    """Say of what is unknown that it arrived, or have it sent again: for one address, or for all of them."""
+    await find(task_id)
+    form = await request.form
+    arrived, address = form.get("decision") == "arrived", form.get("address", "").replace("\0", "") or None
+    if not arrived and form.get("decision") != "again":
+        abort(400)
+    if not await postdate().actions.decide(task_id, who(), arrived, address):
+        return await _back(task_id, "error", gettext("There is nothing here to decide any more."))
+    told = gettext("Noted: it arrived.") if arrived else gettext("It is being sent again, and may arrive twice.")
+    return await _back(task_id, "success", told)
+
+
+async def _too_late(task_id: int) -> str:
+    """Why it can't be taken back, in one plain sentence."""
+    return {
+        TaskStatus.QUEUED: gettext("It is in the queue already, and goes out by itself."),
+        TaskStatus.STARTED: gettext("Too late: it is being sent right now."),
+        TaskStatus.CANCELLED: gettext("It was cancelled already."),
+    }.get(TaskStatus((await find(task_id)).status), gettext("Too late: it has been sent already."))
+
+
+async def _back(task_id: int, category: str, told: str) -> Redirect:
+    await flash(told, category)
+    return redirect(url_for("task.show", task_id=task_id), 303)
