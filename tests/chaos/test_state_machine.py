@@ -22,10 +22,12 @@ TO_BE_UNDONE = ("cancel", "reschedule", "send_now")
 UNDOING = ("undo_at_once", "undo_at_once", "undo_later")
 OF_WORKERS = ("claim", "claim", "claim", "turn", "turn", "turn", "claim_late", "come_too_late", "stumble", "die", "die")
 STEPS = (*OF_WORKERS, "time_passes", "time_passes", *MADE_BY_PEOPLE, *DECISIONS, *UNDOING)
-SAME_AFTER_UNDO = (
+OF_TASK = (
     "status", "scheduled_at", "zone", "due_at", "hold_after", "held", "attempt", "sent", "failed", "unknown",
     "ended_at", "error", "late_limit",
 )  # fmt: skip
+OF_DELIVERY = ("status", "due_at", "attempt", "reply", "message_id")
+"""What is the same after something was done and undone."""
 OUTCOME = st.sampled_from(("sent", "failed", "unknown", "queued", "back"))
 OUTCOMES = st.one_of(st.just(["sent"] * 3), st.just(["failed"] * 3), st.lists(OUTCOME, min_size=3, max_size=3))
 EXAMPLES = {"sqlite": 50, "postgres": 20}
@@ -161,15 +163,9 @@ class Life(Machine):
         if len(self.done) == done:
             return
         assert self.undo(*self.done[-1]), "nothing has happened since"
-        tasks_now, deliveries_now = self.look()
-        for of in SAME_AFTER_UNDO:
-            assert {key: row._mapping[of] for key, row in tasks_now.items()} == {
-                key: row._mapping[of] for key, row in tasks.items()
-            }, of
-        for of in ("status", "due_at", "attempt", "reply", "message_id"):
-            assert [row._mapping[of] for row in deliveries_now.values()] == [
-                row._mapping[of] for row in deliveries.values()
-            ], of
+        for before, then, fields in zip((tasks, deliveries), self.look(), (OF_TASK, OF_DELIVERY), strict=True):
+            for key, row in before.items():
+                assert {of: then[key]._mapping[of] for of in fields} == {of: row._mapping[of] for of in fields}
         assert not self.undo(*self.done.pop()), "it is undone once only"
 
     def undo_later(self, number: int) -> None:
