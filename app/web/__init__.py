@@ -77,8 +77,20 @@ def _parts(settings: Settings, rings: Rings) -> Postdate:
 def _install(app: Quart, settings: Settings) -> None:
     # Imported here, because they import postdate() from above.
     from app.web import (
-        api, compose, health, history, i18n, mailbox, moves, openapi, preview, problem, security, signin, task,
-    )  # fmt: skip
+        api,
+        compose,
+        health,
+        history,
+        i18n,
+        mailbox,
+        moves,
+        openapi,
+        preview,
+        problem,
+        security,
+        signin,
+        task,
+    )
 
     app.add_template_global(lambda: app.blueprints, "blueprints")
     i18n.install(app)

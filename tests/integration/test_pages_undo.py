@@ -19,7 +19,9 @@ TOMORROW = datetime.now(UTC) + timedelta(days=1)
 
 
 def token_in(page: str) -> str:
-    found = re.search(r'action="/tasks/1/restore" method="post"><input type="hidden" name="token" value="([^"]+)"', page)
+    found = re.search(
+        r'action="/tasks/1/restore" method="post"><input type="hidden" name="token" value="([^"]+)"', page
+    )
     assert found, page
     return found[1]
 
