@@ -133,7 +133,7 @@ class Delivery(Base):
     __table_args__ = (
         UniqueConstraint("task_id", "address"),
         Index("ix_deliveries_status", "task_id", "status", "id"),
-        Index("ix_deliveries_address", "address", "task_id"),
+        Index("ix_deliveries_lower", text("lower(address)"), "task_id"),
         Index("ix_deliveries_fault", "fault_id", "task_id", sqlite_where=text("fault_id IS NOT NULL"),
               postgresql_where=text("fault_id IS NOT NULL")),
         {"sqlite_autoincrement": True},

@@ -1,13 +1,12 @@
 """Every question about tasks, as a statement; pages and JSON calls ask the same ones."""
 
-from dataclasses import dataclass
-from datetime import datetime
-
 from sqlalchemy import Select, func, select
 
 from app.db import now
 from app.tasks.books import Sender, Worker
 from app.tasks.model import Delivery, Task, TaskCount, TaskEvent, TaskStatus
+from app.tasks.search import Filter as Filter
+from app.tasks.search import ids
 
 PAGE = 50
 
@@ -15,39 +14,14 @@ WORKER_ALIVE = 30
 """Seconds without a sign of life after which a worker counts as gone."""
 
 
-@dataclass(frozen=True)
-class Filter:
-    """Which tasks: all that fit everything that is set. `q` is how a recipient's address begins."""
-
-    status: str | None = None
-    template: str | None = None
-    q: str | None = None
-    since: datetime | None = None
-    until: datetime | None = None
-    cursor: int | None = None
-
-
 def tasks(filter: Filter, limit: int = PAGE) -> Select[Task, str]:
-    """Newest first, before `cursor` (an id), each with the first of its recipients' addresses.
+    """Newest first, before the filter's cursor, each with the first of its recipients' addresses.
 
     Asks for one more than `limit`: where it comes, there is a next page.
     """
     first = select(func.min(Delivery.address)).where(Delivery.task_id == Task.id).correlate(Task).scalar_subquery()
-    found = select(Task, first.label("address")).where(Task.test.is_(False)).order_by(Task.id.desc()).limit(limit + 1)
-    if filter.cursor is not None:
-        found = found.where(Task.id < filter.cursor)
-    if filter.status:
-        found = found.where(Task.status == filter.status)
-    if filter.template:
-        found = found.where(Task.template == filter.template)
-    if filter.since:
-        found = found.where(Task.created_at >= filter.since)
-    if filter.until:
-        found = found.where(Task.created_at < filter.until)
-    if filter.q:
-        begins = Delivery.address.between(filter.q, filter.q + "\U0010ffff")
-        found = found.where(Task.id.in_(select(Delivery.task_id).where(begins)))
-    return found
+    fit = Task.id.in_(ids(filter, limit + 1))
+    return select(Task, first.label("address")).where(fit).order_by(Task.id.desc())
 
 
 def counts() -> Select[str, int]:
