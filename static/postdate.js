@@ -265,12 +265,34 @@ function prepare(form) {
   });
 }
 
+// Undo: its button counts down and goes when it is too late; the key z presses it, once.
+
+function countDown() {
+  for (const button of all("[data-undo]:not([data-undo=''])")) {
+    button.dataset.until ??= Date.now() + button.dataset.undo * 1000;
+    const left = Math.ceil((button.dataset.until - Date.now()) / 1000);
+    if (left > 0) one("span", button).textContent = fill(button.dataset.counting, { n: left });
+    else button.form.remove();
+  }
+}
+
+document.addEventListener("keydown", (event) => {
+  const typing = event.target.closest("input, textarea, select");
+  if (event.key !== "z" || event.ctrlKey || event.metaKey || event.altKey || event.repeat || typing) return;
+  const button = one("[data-undo]");
+  if (!button || button.ariaBusy === "true") return;
+  button.ariaBusy = "true";
+  button.click();
+});
+
 all("form:has(#scheduled_at)").forEach(prepare);
+countDown();
 if (!("autofocus" in HTMLElement.prototype)) one("[autofocus]")?.focus();
 addEventListener("pageshow", () => all("[aria-busy]").forEach((busy) => (busy.ariaBusy = null)));
 document.addEventListener("visibilitychange", () => lookLater(0));
 setInterval(() => {
   if (document.hidden) return;
+  countDown();
   tick(document);
   all("form:has(#scheduled_at)").forEach(say);
 }, 1000);

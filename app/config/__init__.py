@@ -91,7 +91,7 @@ def read_settings(env: Mapping[str, str] = os.environ, var: Path = Path("var")) 
         workers=read("WORKERS", 1, values.whole_number(1, 64)),
         admin_email=read("ADMIN_EMAIL", "", values.address),
         admin_password=read("ADMIN_PASSWORD", "", values.password),
-        undo_seconds=read("UNDO_SECONDS", 0, values.whole_number(0, 120)),
+        undo_seconds=read("UNDO_SECONDS", 5, values.whole_number(0, 120)),
         log_level=read("LOG_LEVEL", "INFO", values.log_level),
         var=var,
     )

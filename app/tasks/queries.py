@@ -1,6 +1,7 @@
 """Every question about tasks, as a statement; pages and JSON calls ask the same ones."""
 
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Select, func, select
 
@@ -43,6 +44,15 @@ def deliveries(task_id: int, cursor: str | None = None, limit: int = PAGE) -> Se
     """By address, after `cursor` (an address); one more than `limit`, as above."""
     found = select(Delivery).where(Delivery.task_id == task_id).order_by(Delivery.address).limit(limit + 1)
     return found if cursor is None else found.where(Delivery.address > cursor)
+
+
+def everybody(task_id: int) -> Select[str, str, dict[str, Any]]:
+    """Address, name and variables of each recipient, in the order in which they were given."""
+    return (
+        select(Delivery.address, Delivery.name, Delivery.variables)
+        .where(Delivery.task_id == task_id)
+        .order_by(Delivery.id)
+    )
 
 
 def events(task_id: int, limit: int = 1000) -> Select[TaskEvent]:

@@ -97,6 +97,14 @@ class Actions:
         self._tell(partial(self.rings.take_back, tuple(moved)[:3]))
         return Undo(task_id, moved.attempt, moved.due_at, cancelled_at=moved.ended_at)
 
+    async def undo(self, task_id: int, by: str) -> bool:
+        """Whether nothing of the task had been begun, and now never goes out."""
+        async with self.database.writing() as db:
+            moved = (await db.execute(lifecycle.undo(task_id, by))).first()
+        if moved:
+            self._tell(partial(self.rings.take_back, tuple(moved)[:3]))
+        return moved is not None
+
     async def reschedule(self, task_id: int, due_at: datetime, zone: str | None, by: str) -> Undo | None:
         """If the task was still waiting, it waits for `due_at` now; how to take that back."""
         return await self._put_off(task_id, lifecycle.reschedule(task_id, due_at, zone, by), due_at)

@@ -1,22 +1,23 @@
 """The page on which a mail is written, for now or for later."""
 
 import asyncio
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from markupsafe import Markup
-from quart import Blueprint, Response, flash, g, make_response, redirect, render_template, request, url_for
+from quart import Blueprint, Response, abort, flash, g, make_response, redirect, render_template, request, url_for
 from sqlalchemy.exc import OperationalError
 from werkzeug.wrappers import Response as Redirect
 
 from app import log
 from app.mail.templates import Templates
 from app.tasks import queries
-from app.tasks.model import QUEUES, Task
+from app.tasks.model import QUEUES, Task, TaskStatus
 from app.tasks.submit import Mistakes, Refused, Request
-from app.web import i18n, postdate
+from app.web import again, i18n, postdate
 from app.web.actions import KeyReused
 from app.web.button import labels
 from app.web.confirm import confirming
@@ -28,13 +29,16 @@ from app.web.moment import PICK, Moment, picked, when
 logger = log.get("web")
 blueprint = Blueprint("compose", __name__)
 
+ID = re.compile("[0-9]{1,18}")
 FIELDS = ("recipients", "template", "variables", "subject", "queue", "late_limit", "when", "scheduled_at", "zone")
 DEFAULT_QUEUE_FIRST = sorted(QUEUES, key=lambda name: name != "default")
 
 
 @blueprint.get("/compose")
 async def show() -> Response:
-    """An empty form; `?template=` chooses one."""
+    """An empty form; `?template=` chooses one, `?from=` has everything of that task in it."""
+    if number := request.args.get("from"):
+        return await _page(await again.letter_of(int(number) if ID.fullmatch(number) else 0) or abort(404))
     settings, zone = postdate().settings, last()["zone"]
     letter = Letter(
         template=request.args.get("template", ""), moment=Moment(zone=zone or settings.timezone), key=new_key()
@@ -67,7 +71,9 @@ async def send() -> Response | Redirect:
         return await _page(letter, 503)
     at = asked.scheduled_at
     remember(letter.template, letter.recipients, letter.moment.zone if at else "", f"{at:%H:%M}" if at else "")
-    await flash(_told(asked, task), "success")
+    left = asked.undo_seconds if task.status == TaskStatus.SCHEDULED else 0
+    undo = {"task": task.id, "left": left} if left or task.scheduled_at else None
+    await flash({"told": _told(asked, task), "undo": undo}, "success")  # type: ignore[arg-type]
     return redirect(url_for("history.show"), 303)
 
 

@@ -59,7 +59,9 @@ async def confirming(letter: Letter, asked: Request, form: MultiDict[str, str]) 
         return None
     if mistakes := await asyncio.to_thread(check, asked, postdate().templates):
         raise Refused(mistakes)
-    wrong: Mistakes = {"typed": [Mistake(N_("Type {n} to confirm."), n=people)]} if confirmed else {}
+    wrong: Mistakes = (
+        {"typed": [Mistake(N_("This is another number. Type {n} to confirm."), n=people)]} if confirmed else {}
+    )
     return await _page(letter, await _summary(letter, asked), form, wrong)
 
 
@@ -112,6 +114,7 @@ async def _page(letter: Letter, summary: Summary, form: MultiDict[str, str], wro
         letter=letter,
         summary_=summary,
         carried=[(name, value) for name, value in form.items(multi=True) if name not in OWN],
+        typed=form.get("typed", ""),
         errors={name: [translate(each) for each in found] for name, found in wrong.items()},
     )
     response: Response = await make_response(page, 422 if wrong else 200)  # type: ignore[assignment]

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
+from math import ceil
 
 from quart import Blueprint, render_template, request
 
@@ -41,6 +42,7 @@ async def show() -> str:
         workers=workers,
         total=sum(counts.get(status, 0) for status in STATUSES),
         statuses=STATUSES,
+        undo_left=undo_left,
         older=rows[-1].task.id if len(found) > queries.PAGE else None,
         look_again=look_again([row.task for row in rows]),
     )
@@ -76,6 +78,13 @@ def moment_of(task: Task) -> datetime:
     if task.status in (TaskStatus.SCHEDULED, TaskStatus.QUEUED):
         return task.due_at
     return task.ended_at or task.started_at or task.created_at
+
+
+def undo_left(task: Task) -> int:
+    """For how many more seconds a mail sent "now" can be undone before it leaves; 0 where that is over."""
+    if task.status != TaskStatus.SCHEDULED or task.scheduled_at is not None:
+        return 0
+    return max(0, ceil((task.due_at - datetime.now(UTC)).total_seconds()))
 
 
 def zone_of(task: Task) -> str:

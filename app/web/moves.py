@@ -27,6 +27,16 @@ async def cancel(task_id: int) -> Redirect:
     return await _back(task_id, "error", await _too_late(task_id))
 
 
+@blueprint.post("/tasks/<int:task_id>/undo")
+async def undo(task_id: int) -> Redirect:
+    """Take it back before any of it has begun, and go on writing it."""
+    await find(task_id)
+    if not await postdate().actions.undo(task_id, who()):
+        return await _back(task_id, "error", await _too_late(task_id))
+    await flash(gettext("Undone: nothing was sent. Here is the mail as you wrote it."), "success")
+    return redirect(f"/compose?from={task_id}", 303)
+
+
 @blueprint.post("/tasks/<int:task_id>/retry")
 async def retry(task_id: int) -> Redirect:
     """Try again what failed, and only that."""

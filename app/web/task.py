@@ -13,7 +13,7 @@ from app.tasks.model import Task
 from app.tasks.submit import Mistakes
 from app.web import postdate
 from app.web.compose import in_words
-from app.web.history import look_again, moment_of, subject, zone_of
+from app.web.history import look_again, moment_of, subject, undo_left, zone_of
 from app.web.moment import NATIVE, Moment, when
 
 blueprint = Blueprint("task", __name__)
@@ -55,6 +55,7 @@ async def page(task: Task, typed: Moment | None = None, mistakes: Mistakes | Non
         events=events,
         written_by=written_by,
         waiting=task.status in WAITING,
+        undo_left=undo_left(task),
         opened=typed is not None,
         errors=in_words(mistakes or {}),
         look_again=look_again([task]),

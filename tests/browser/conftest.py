@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,10 +41,17 @@ class Site:
 
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """`python -m app up` in a folder of its own."""
-    folder = tmp_path_factory.mktemp("site")
+    """`python -m app up` in a folder of its own. What is sent now leaves now, or every test would wait for it."""
+    with serving(tmp_path_factory.mktemp("site"), UNDO_SECONDS="0") as started:
+        yield started
+
+
+@contextmanager
+def serving(folder: Path, **settings: str) -> Iterator[Site]:
+    """Postdate in `folder`, with these settings besides."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
     env = {**kept, "PYTHONPATH": str(ROOT), "PORT": str(_free_port()), "APP_TIMEZONE": "Asia/Seoul"}
+    env |= settings
     log = folder / "up.log"
     with log.open("wb") as output:
         up = subprocess.Popen([sys.executable, "-m", "app", "up"], cwd=folder, env=env, stdout=output, stderr=output)
@@ -89,6 +97,11 @@ def browser(playwright: Playwright) -> Iterator[Browser]:
 @pytest.fixture(scope="session")
 def signed_in(browser: Browser, site: Site) -> StorageState:
     """The cookies of somebody who followed the link."""
+    return sign_in(browser, site)
+
+
+def sign_in(browser: Browser, site: Site) -> StorageState:
+    """Follow the link."""
     context = browser.new_context(base_url=site.url, locale="en")
     page = context.new_page()
     page.goto(site.link)

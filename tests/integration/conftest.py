@@ -75,7 +75,7 @@ def redis(redis_url: str) -> Iterator[Redis]:
 def settings(database_url: str, redis_url: str, tmp_path: Path) -> Settings:
     """Those of an app on both, as the environment would give them."""
     env = {"DATABASE_URL": database_url, "REDIS_URL": redis_url, "SECRET_KEY": "a key for tests only", "TZ": "UTC"}
-    return read_settings(env, var=tmp_path / "var")
+    return read_settings(env | {"UNDO_SECONDS": "0"}, var=tmp_path / "var")
 
 
 @pytest.fixture

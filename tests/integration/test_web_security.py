@@ -36,6 +36,7 @@ WHO_MAY = {
     "POST /tasks/<int:task_id>/decide": "s+s",
     "POST /tasks/<int:task_id>/restore": "s+s",
     "POST /tasks/<int:task_id>/cancel": "s+s",
+    "POST /tasks/<int:task_id>/undo": "s+s",
     "POST /tasks/<int:task_id>/retry": "s+s",
     "POST /tasks/<int:task_id>/reschedule": "s+s",
     "GET /mailbox": "s+s",

@@ -71,7 +71,7 @@ def test_with_nothing_set_everything_is_on_this_machine(tmp_path: Path) -> None:
         "workers": 1,
         "admin_email": "",
         "admin_password": "",
-        "undo_seconds": 0,
+        "undo_seconds": 5,
         "log_level": "INFO",
         "var": tmp_path,
     }

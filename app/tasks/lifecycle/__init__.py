@@ -29,6 +29,7 @@ from app.tasks.lifecycle.people import (
     retry,
     send_again,
     send_now,
+    undo,
 )
 from app.tasks.lifecycle.undone import Plan, plan, replan, requeue_cancelled, restore
 
@@ -36,5 +37,5 @@ __all__ = [
     "BATCH", "CAN", "LEASE", "WAITING", "Move", "Plan", "arrived", "cancel", "claim", "condemn", "decide", "give_back",
     "give_up", "hold_late", "keep", "lose", "lose_strays", "mark", "plan", "promote", "put_back", "record", "release",
     "replan", "requeue_cancelled", "requeue_failed", "reschedule", "restore", "retry", "ring_again", "send_again",
-    "send_now", "settle", "tally",
+    "send_now", "settle", "tally", "undo",
 ]  # fmt: skip

@@ -40,6 +40,11 @@ def cancel(which: Which, by: str, why: str | None = None, bulk: int | None = Non
     )
 
 
+def undo(task_id: int, by: str) -> Move:
+    """scheduled or queued → cancelled, if no worker ever claimed it: nothing of it has been sent."""
+    return cancel(task_id, by, N_("Undone.")).where(Task.attempt == 0)
+
+
 def reschedule(task_id: int, due_at: datetime, zone: str | None, by: str) -> Move:
     """scheduled or queued → scheduled at another instant, an event of its own even where it was scheduled already."""
     there = f"→ {due_at.astimezone(ZoneInfo(zone)):%Y-%m-%d %H:%M} {zone}" if zone else f"→ {due_at.isoformat()}"

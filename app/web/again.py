@@ -1,0 +1,73 @@
+"""A task back in the form, with everything that was typed into it: to go on writing it, or to send another one."""
+
+import csv
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from io import StringIO
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Row
+
+from app.tasks import queries
+from app.tasks.model import Task
+from app.web import postdate
+from app.web.forms import Letter, new_key
+from app.web.history import zone_of
+from app.web.moment import NATIVE, Moment
+
+Recipients = Sequence[Row[str, str, dict[str, Any]]]
+TO_QUOTE = frozenset(',;<>"\\')
+
+
+async def letter_of(task_id: int) -> Letter | None:
+    """The form that makes another task like this one, with a key of its own; None where there is no such task."""
+    async with postdate().database.reading() as db:
+        task: Task | None = await db.scalar(queries.task(task_id))
+        recipients = (await db.execute(queries.everybody(task_id))).all()
+    if task is None:
+        return None
+    at = task.scheduled_at if task.scheduled_at and task.scheduled_at > datetime.now(UTC) else None
+    zone = zone_of(task)
+    return Letter(
+        recipients=written(recipients, task.variables),
+        template=task.template,
+        variables={name: _typed(value) for name, value in task.variables.items()},
+        subject=task.subject or "",
+        queue=task.queue,
+        late_limit=str(task.late_limit or ""),
+        on_unknown=task.on_unknown,
+        when="later" if at else "now",
+        moment=Moment(f"{at.astimezone(ZoneInfo(zone)):{NATIVE}}" if at else "", zone, str(at.fold) if at else ""),
+        key=new_key(),
+    )
+
+
+def written(recipients: Recipients, shared: Mapping[str, Any]) -> str:
+    """What to type to reach these people: one a line; a table (RFC 4180) where their own mails say more than a name."""
+    if all(_is_implied(name, own, shared) for _, name, own in recipients):
+        return "\n".join(_mailbox(address, name) for address, name, _ in recipients)
+    columns = list(dict.fromkeys(column for _, _, own in recipients for column in own if column != "name"))
+    table = StringIO()
+    rows = csv.writer(table, lineterminator="\n")
+    rows.writerow(["email", "name", *columns])
+    for address, name, own in recipients:
+        rows.writerow([address, own.get("name", name), *(_typed(own.get(column, "")) for column in columns)])
+    return table.getvalue().rstrip("\n")
+
+
+def _is_implied(name: str, own: Mapping[str, Any], shared: Mapping[str, Any]) -> bool:
+    # A name beside an address fills the variable that nobody has filled, see Letter.
+    return not own or (own == {"name": name} and "name" not in shared)
+
+
+def _mailbox(address: str, name: str) -> str:
+    if TO_QUOTE & set(name):
+        name = '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return f"{name} <{address}>" if name else address
+
+
+def _typed(value: object) -> str:
+    # Programs may give more than text.
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
