@@ -28,8 +28,9 @@ async def letter_of(task_id: int) -> Letter | None:
         recipients = (await db.execute(queries.everybody(task_id))).all()
     if task is None:
         return None
-    at = task.scheduled_at if task.scheduled_at and task.scheduled_at > datetime.now(UTC) else None
     zone = zone_of(task)
+    later = task.scheduled_at and task.scheduled_at > datetime.now(UTC)
+    at = task.scheduled_at.astimezone(ZoneInfo(zone)) if task.scheduled_at and later else None
     return Letter(
         recipients=written(recipients, task.variables),
         template=task.template,
@@ -39,7 +40,7 @@ async def letter_of(task_id: int) -> Letter | None:
         late_limit=str(task.late_limit or ""),
         on_unknown=task.on_unknown,
         when="later" if at else "now",
-        moment=Moment(f"{at.astimezone(ZoneInfo(zone)):{NATIVE}}" if at else "", zone, str(at.fold) if at else ""),
+        moment=Moment(f"{at:{NATIVE}}" if at else "", zone, str(at.fold) if at else ""),
         key=new_key(),
     )
 

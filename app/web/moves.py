@@ -32,7 +32,9 @@ async def undo(task_id: int) -> Redirect:
     """Take it back before any of it has begun, and go on writing it."""
     await find(task_id)
     if not await postdate().actions.undo(task_id, who()):
-        return await _back(task_id, "error", await _too_late(task_id))
+        begun = (await find(task_id)).status == TaskStatus.QUEUED
+        told = gettext("Too late: part of it has been sent already.") if begun else await _too_late(task_id)
+        return await _back(task_id, "error", told)
     await flash(gettext("Undone: nothing was sent. Here is the mail as you wrote it."), "success")
     return redirect(f"/compose?from={task_id}", 303)
 

@@ -4,8 +4,8 @@ import sqlalchemy as sa
 
 from alembic import op
 
-revision = "0004"
-down_revision = "0003"
+revision = "0003"
+down_revision = "0002"
 
 TOLD = "status NOT IN ('sending', 'cancelled')"
 
@@ -28,4 +28,4 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    raise NotImplementedError("There is no way back from 0004: restore the backup that was made before it.")
+    raise NotImplementedError("There is no way back from 0003: restore the backup that was made before it.")
