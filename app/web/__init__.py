@@ -76,14 +76,28 @@ def _parts(settings: Settings, rings: Rings) -> Postdate:
 
 def _install(app: Quart, settings: Settings) -> None:
     # Imported here, because they import postdate() from above.
-    from app.web import api, compose, health, history, i18n, mailbox, openapi, problem, security, signin, task
+    from app.web import (
+        api,
+        compose,
+        failures,
+        health,
+        history,
+        i18n,
+        mailbox,
+        openapi,
+        overview,
+        problem,
+        security,
+        signin,
+        task,
+    )
 
     app.add_template_global(lambda: app.blueprints, "blueprints")
     i18n.install(app)
     app.before_request(_refuse_large_pages)
     security.install(app)
     problem.install(app)
-    for part in (compose, history, task, signin, api, health):
+    for part in (compose, history, task, overview, failures, signin, api, health):
         app.register_blueprint(part.blueprint)
     if settings.mail_stays_here:
         app.register_blueprint(mailbox.blueprint)

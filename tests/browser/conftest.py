@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,8 +33,9 @@ NewPage = Callable[..., Page]
 
 @dataclass(frozen=True)
 class Site:
-    """Postdate, serving: its address, and the link that signs in once."""
+    """Postdate, serving: the folder it works in, its address, and the link that signs in once."""
 
+    folder: Path
     url: str
     link: str
 
@@ -41,14 +43,20 @@ class Site:
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """`python -m app up` in a folder of its own."""
-    folder = tmp_path_factory.mktemp("site")
+    with started(tmp_path_factory.mktemp("site")) as site:
+        yield site
+
+
+@contextmanager
+def started(folder: Path, **settings: str) -> Iterator[Site]:
+    """`python -m app up` in `folder`, with these settings, until the end of the block."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
-    env = {**kept, "PYTHONPATH": str(ROOT), "PORT": str(_free_port()), "APP_TIMEZONE": "Asia/Seoul"}
+    env = {**kept, "PYTHONPATH": str(ROOT), "PORT": str(_free_port()), "APP_TIMEZONE": "Asia/Seoul", **settings}
     log = folder / "up.log"
     with log.open("wb") as output:
         up = subprocess.Popen([sys.executable, "-m", "app", "up"], cwd=folder, env=env, stdout=output, stderr=output)
     try:
-        yield _wait_for(up, log)
+        yield Site(folder, *_wait_for(up, log))
     finally:
         up.send_signal(signal.SIGTERM)
         up.wait(PATIENCE)
@@ -61,14 +69,14 @@ def _free_port() -> int:
         return port
 
 
-def _wait_for(up: "subprocess.Popen[bytes]", log: Path) -> Site:
+def _wait_for(up: "subprocess.Popen[bytes]", log: Path) -> tuple[str, str]:
     until = time.monotonic() + PATIENCE
     while time.monotonic() < until and up.poll() is None:
         said = log.read_text()
         ready = re.search(r"^Postdate is ready: (\S+)$", said, re.MULTILINE)
         link = re.search(r"^Sign in .*: (\S+)$", said, re.MULTILINE)
         if ready and link:
-            return Site(ready[1], link[1])
+            return ready[1], link[1]
         time.sleep(0.1)
     raise RuntimeError(f"Postdate did not start:\n{log.read_text()}")
 

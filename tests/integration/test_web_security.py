@@ -35,6 +35,8 @@ WHO_MAY = {
     "POST /tasks/<int:task_id>/cancel": "s+s",
     "POST /tasks/<int:task_id>/retry": "s+s",
     "POST /tasks/<int:task_id>/reschedule": "s+s",
+    "GET /charts": "s+s",
+    "GET /failures": "s+s",
     "GET /mailbox": "s+s",
     "GET /mailbox/<name>": "s+s",
     "GET /mailbox/<name>/html": "s+s",
