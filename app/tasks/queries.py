@@ -3,7 +3,7 @@
 from sqlalchemy import Select, func, select
 
 from app.db import now
-from app.tasks.books import Sender, Worker
+from app.tasks.books import Fault, Sender, Worker
 from app.tasks.model import Delivery, Task, TaskCount, TaskEvent, TaskStatus
 from app.tasks.search import Filter as Filter
 from app.tasks.search import ids
@@ -27,6 +27,21 @@ def tasks(filter: Filter, limit: int = PAGE) -> Select[Task, str]:
 def counts() -> Select[str, int]:
     """How many tasks have each status, exactly; and how many need attention, under `attention`."""
     return select(TaskCount.status, func.sum(TaskCount.n)).group_by(TaskCount.status)
+
+
+def last_event() -> Select[int | None]:
+    """The id of the newest move of all."""
+    return select(func.max(TaskEvent.id))
+
+
+def moved_after(event_id: int, limit: int) -> Select[int, int]:
+    """The first `limit` moves after that one: their ids, and their tasks'."""
+    return select(TaskEvent.id, TaskEvent.task_id).where(TaskEvent.id > event_id).order_by(TaskEvent.id).limit(limit)
+
+
+def fault_words(fault_id: int) -> Select[str]:
+    """Why mails failed, in the mail server's words."""
+    return select(Fault.words).where(Fault.id == fault_id)
 
 
 def task(task_id: int) -> Select[Task]:

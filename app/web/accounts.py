@@ -189,3 +189,11 @@ async def token_name(database: AsyncDatabase, token: str) -> str | None:
     async with database.reading() as db:
         name: str | None = await db.scalar(select(ApiToken.name).where(ApiToken.digest == digest(token)))
     return name
+
+
+async def writers(database: AsyncDatabase) -> list[str]:
+    """Everybody who can write a mail, in the words that tasks keep."""
+    async with database.reading() as db:
+        people = (await db.scalars(select(User.email).order_by(User.email))).all()
+        programs = (await db.scalars(select(ApiToken.name).order_by(ApiToken.name))).all()
+    return [*people, *(f"token {name}" for name in programs)]

@@ -1,4 +1,4 @@
-"""The table of everything that was ever asked for: newest first, by status, by recipient, page by page."""
+"""The table of everything that was ever asked for: newest first, by tab and filter, page by page."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,47 +12,47 @@ from app.mail.sandbox import Part, subject_part
 from app.mail.templates import SUBJECT_LIMIT, Templates
 from app.tasks import queries
 from app.tasks.model import Task, TaskStatus
-from app.web import postdate
+from app.web import accounts, postdate
+from app.web.filters import by_tab, read_asked
 from app.web.forms import find
+from app.web.i18n import translate
 
 blueprint = Blueprint("history", __name__)
 
 SOON = 2000  # milliseconds until a page with something under way looks again
 
-STATUSES = tuple(TaskStatus)
-"""In the order of the tabs, which is that of a task's life."""
-
 
 @blueprint.get("/history")
 async def show() -> str:
-    """A page of tasks. `?status=` and `?q=` (how an address begins) choose, `?cursor=` goes on from there."""
-    asked = _filter()
-    async with postdate().database.reading() as db:
-        found = [(task, address) for task, address in (await db.execute(queries.tasks(asked))).all()]
+    """A page of tasks.
+
+    `?status=` is the tab: a task's status, `sending` (queued or started) or `attention`. `?q=` (how an address begins),
+    `subject` (how the title begins), `template`, `by` (who wrote it), `since` and `until` (days, in the zone of the
+    settings) and `fault` (the id of why mails failed) choose among them; `?cursor=` goes on before that id.
+    """
+    asked, app = read_asked(request.args), postdate()
+    async with app.database.reading() as db:
+        last_event = await db.scalar(queries.last_event()) or 0  # before the rows: what comes after is told
+        wanted = asked.filter(app.settings.timezone)
+        found = [(task, address) for task, address in (await db.execute(queries.tasks(wanted))).all()]
         counts = {status: n for status, n in (await db.execute(queries.counts())).all()}
         trouble, workers = (await db.execute(queries.way_out())).one()
-    rows = [_row(task, address, postdate().templates) for task, address in found[: queries.PAGE]]
+        fault = await db.scalar(queries.fault_words(asked.fault)) if asked.fault else None
+    rows = [_row(task, address, app.templates) for task, address in found[: queries.PAGE]]
     return await render_template(
         "history.html",
         rows=rows,
-        filter=asked,
-        counts=counts,
+        asked=asked,
+        tabs=list(by_tab(counts)),
         trouble=trouble,
         workers=workers,
-        total=sum(counts.get(status, 0) for status in STATUSES),
-        statuses=STATUSES,
+        fault=fault,
+        errors={name: [translate(mistake) for mistake in some] for name, some in asked.mistakes.items()},
+        templates=app.templates.names(),
+        writers=await accounts.writers(app.database),
         older=rows[-1].task.id if len(found) > queries.PAGE else None,
         look_again=look_again([row.task for row in rows]),
-    )
-
-
-def _filter() -> queries.Filter:
-    """What the address bar asks for; what makes no sense there is as good as not there."""
-    status, cursor = request.args.get("status"), request.args.get("cursor", "")
-    return queries.Filter(
-        status=status if status in set(STATUSES) else None,
-        q=request.args.get("q", "").replace("\0", "").strip()[:320] or None,  # Postgres refuses NUL
-        cursor=int(cursor) if cursor.isascii() and cursor.isdigit() and len(cursor) < 19 else None,
+        last_event=last_event,
     )
 
 
@@ -68,7 +68,7 @@ class Row:
 
 
 def _row(task: Task, address: str, templates: Templates) -> Row:
-    return Row(task, address or "", subject(task, templates), moment_of(task), zone_of(task))
+    return Row(task, address or "", task.title or subject(task, templates), moment_of(task), zone_of(task))
 
 
 def moment_of(task: Task) -> datetime:
