@@ -1,5 +1,7 @@
 """Every question about tasks, as a statement; pages and JSON calls ask the same ones."""
 
+from datetime import datetime
+
 from sqlalchemy import Select, func, select
 
 from app.db import now

@@ -82,7 +82,7 @@ class Asked:
 
 
 def read_asked(query: Mapping[str, str]) -> Asked:
-    """What makes no sense there is as good as not there; but a day that is none is a mistake, since a person typed it."""
+    """What makes no sense there is as good as not there; but a day that is none is a mistake: a person typed it."""
     texts = {name: _text(query.get(name, "")) for name in (*TEXTS, *DATES)}
     dates = {name: _date(texts.pop(name)) for name in DATES}
     status = query.get("status", "")

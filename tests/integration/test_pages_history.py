@@ -83,7 +83,7 @@ async def test_tabs_choose_by_status_and_count_exactly(person: Client, database:
     page = await page_of(person, "/history?status=cancelled")
     assert rows(page) == [2]
     assert 'aria-current="page">Cancelled <span class="count">1</span>' in page
-    assert re.search(r'>Queued <span class="count">2</span>', page)
+    assert re.search(r'>Sending <span class="count">2</span>', page)
     assert re.search(r'>All <span class="count">3</span>', page)
 
 
@@ -93,7 +93,7 @@ async def test_search_finds_by_how_an_address_begins_and_keeps_the_tab(person: C
     page = await page_of(person, "/history?q=ben")
     assert rows(page) == [1]
     assert 'value="ben"' in page
-    assert 'href="/history?status=queued&amp;q=ben"' in page or 'href="/history?status=queued&q=ben"' in page
+    assert 'href="/history?status=sending&amp;q=ben"' in page
     assert rows(await page_of(person, "/history?q=%25")) == []
     assert "Nothing fits" in await page_of(person, "/history?q=nobody")
 
