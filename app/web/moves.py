@@ -114,6 +114,7 @@ async def _too_late(task_id: int) -> str:
     """Why it can't be taken back, in one plain sentence."""
     return {
         TaskStatus.QUEUED: gettext("It is in the queue already, and goes out by itself."),
+        TaskStatus.QUEUED: gettext("Too late: part of it has been sent already."),
         TaskStatus.STARTED: gettext("Too late: it is being sent right now."),
         TaskStatus.CANCELLED: gettext("It was cancelled already."),
     }.get(TaskStatus((await find(task_id)).status), gettext("Too late: it has been sent already."))
