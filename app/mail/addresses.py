@@ -1,8 +1,7 @@
-"""Reads what people type or paste as recipients."""
+"""Reads the address of one person, with the name beside it."""
 
 import re
 import unicodedata
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import email_validator
@@ -20,7 +19,6 @@ for _domain in {"test", "invalid"}.intersection(email_validator.SPECIAL_USE_DOMA
 
 _NAMED = re.compile(r"(?P<name>.*?)\s*<\s*(?P<address>[^<>]*?)\s*>")
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
-_MARK = re.compile(r'\\.|["<>,;\n]')
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,46 +37,6 @@ class Mailbox:
     def key(self) -> str:
         """What two spellings of the same address have in common."""
         return self.address.lower()  # not casefold(): strasse and straße are two people
-
-
-def parse_many(text: str) -> tuple[list[Mailbox], list[tuple[str, Mistake]], int]:
-    """Read a paste box: mailboxes separated by line ends, commas or semicolons, in linear time.
-
-    Returns the good ones without duplicates and in their order, the bad items each with its mistake, and the number
-    of duplicates left out.
-    """
-    found: dict[str, Mailbox] = {}
-    bad: list[tuple[str, Mistake]] = []
-    duplicates = 0
-    for item in filter(None, map(str.strip, _split(_tidy(text)))):
-        try:
-            mailbox = parse(item)
-        except Mistake as mistake:
-            bad.append((item, mistake))
-            continue
-        duplicates += mailbox.key in found
-        found.setdefault(mailbox.key, mailbox)
-    return list(found.values()), bad, duplicates
-
-
-def _tidy(text: str) -> str:
-    # A file saved by a spreadsheet begins with a byte order mark and may have tabs between its columns.
-    return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").replace("\t", " ")
-
-
-def _split(text: str) -> Iterator[str]:
-    # One pass that never looks back. A line end closes everything, so an open quote spoils its own line only.
-    start, quoted, angled = 0, False, False
-    for match in _MARK.finditer(text):
-        mark = match[0]
-        if mark == "\n" or (mark in ",;" and not quoted and not angled):
-            yield text[start : match.start()]
-            start, quoted, angled = match.end(), False, False
-        elif mark == '"':
-            quoted = not quoted
-        elif mark in "<>" and not quoted:
-            angled = mark == "<"
-    yield text[start:]
 
 
 def parse(text: str) -> Mailbox:
@@ -114,9 +72,20 @@ def _name(text: str, item: str) -> str:
     name = re.sub(r"\\(.)", r"\1", quoted[1]) if quoted else text
     if not quoted and re.search("[<>]", name):
         raise Mistake(N_("“{item}” has more than one address; please put each on its own line."), item=shown(item))
-    name = " ".join(unicodedata.normalize("NFC", name).split())
+    return named(name, item)
+
+
+def named(text: str, item: str | None = None) -> str:
+    """A person's name, tidied. `item` is what a mistake is to show in its place. Raises Mistake."""
+    name = " ".join(unicodedata.normalize("NFC", text).split())
     if len(name) > NAME_LIMIT:
-        raise Mistake(N_("The name in “{item}” is longer than {limit} characters."), item=shown(item), limit=NAME_LIMIT)
+        raise Mistake(
+            N_("The name in “{item}” is longer than {limit} characters."), item=shown(item or text), limit=NAME_LIMIT
+        )
+    if CONTROLS.search(name):
+        raise Mistake(
+            N_("“{item}” contains a line break or an invisible character; please remove it."), item=shown(item or text)
+        )
     return name
 
 

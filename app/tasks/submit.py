@@ -22,6 +22,7 @@ LONGEST_LATE = 30 * 86_400
 LONGEST_VALUE = 10_000
 LARGEST_VARIABLES = 64_000
 TITLE_KEY = 64
+MOST_NAMED = 5  # of those who lack a value; the others are counted
 
 Mistakes = dict[str, list[Mistake]]
 """By the name of the field: template, recipients, variables.NAME, subject, queue, scheduled_at, zone."""
@@ -114,20 +115,32 @@ def _unrenderable(request: Request, template: Template) -> Iterator[tuple[str, M
     """Missing values of anyone, and whatever their messages themselves stumble over; one is enough if all are alike."""
     personal = any(recipient.variables for recipient in request.recipients)
     try:
+        if missing := list(_missing(request, template.missing({}, request.subject))):
+            yield from missing
+            return
         for recipient in request.recipients if personal else request.recipients[:1]:
-            missing = template.missing({**request.variables, **recipient.variables}, request.subject)
-            yield from ((f"variables.{name}", _missing(name, recipient if personal else None)) for name in missing)
-            if missing:
-                return
             template.render({**request.variables, **recipient.variables}, subject=request.subject)
     except Mistake as wrong:
         yield ("template" if request.subject is None else "subject"), wrong
 
 
-def _missing(name: str, recipient: Recipient | None) -> Mistake:
-    if recipient is None:
+def _missing(request: Request, needed: list[str]) -> Iterator[tuple[str, Mistake]]:
+    """For each name, who has no value for it."""
+    for name in needed:
+        for_all = request.variables.get(name)
+        without = [each.mailbox.address for each in request.recipients if each.variables.get(name, for_all) is None]
+        if without:
+            yield f"variables.{name}", _lacking(name, without, len(request.recipients))
+
+
+def _lacking(name: str, without: list[str], people: int) -> Mistake:
+    if len(without) == people:
         return Mistake(N_("Give a value: the message needs it."))
-    return Mistake(N_("{address} has no value for {name}."), address=recipient.mailbox.address, name=name)
+    if len(without) == 1:
+        return Mistake(N_("{address} has no value for {name}."), address=without[0], name=name)
+    who = ", ".join(without[:MOST_NAMED]) + (" …" if len(without) > MOST_NAMED else "")
+    return Mistake(N_("{n} of {all} people have no value for {name}: {who}"), n=len(without), all=people, name=name,
+                   who=who)  # fmt: skip
 
 
 def titled(request: Request, templates: Templates) -> Request:

@@ -13,6 +13,7 @@ from sqlalchemy.exc import OperationalError
 from werkzeug.wrappers import Response as Redirect
 
 from app import log
+from app.mail.tables import column_for
 from app.mail.templates import Templates
 from app.tasks import queries
 from app.tasks.model import QUEUES, Task, TaskStatus
@@ -24,7 +25,9 @@ from app.web.confirm import confirming
 from app.web.forms import VARIABLE, Letter, fields, find, new_key, read_letter
 from app.web.i18n import gettext, people, translate
 from app.web.last import last, remember
-from app.web.moment import PICK, Moment, picked, when
+from app.web.moment import Moment, when
+from app.web.recipients import left_out, noticed, shown
+from app.web.wishes import grant, wished
 
 logger = log.get("web")
 blueprint = Blueprint("compose", __name__)
@@ -52,8 +55,9 @@ async def send() -> Response | Redirect:
     """Send it or schedule it; or, where another button than that was pressed, only show the form anew."""
     form = await request.form
     letter = read_letter(form, postdate().settings.timezone)
-    if wish := form.get("do"):
-        return await _page(_granted(wish, letter))
+    if wish := await wished():
+        granted = await grant(wish, letter)
+        return await _page(granted.letter, mistakes=granted.mistakes, told=granted.told, noticing=True)
     try:
         asked = await asyncio.to_thread(_read, letter)
         if question := await confirming(letter, asked, form):
@@ -73,17 +77,9 @@ async def send() -> Response | Redirect:
     remember(letter.template, letter.recipients, letter.moment.zone if at else "", f"{at:%H:%M}" if at else "")
     left = asked.undo_seconds if task.status == TaskStatus.SCHEDULED else 0
     undo = {"task": task.id, "left": left} if left or task.scheduled_at else None
-    await flash({"told": _told(asked, task), "undo": undo}, "success")  # type: ignore[arg-type]
+    told = _told(asked, task, letter.people.duplicates)
+    await flash({"told": told, "undo": undo}, "success")  # type: ignore[arg-type]
     return redirect(url_for("history.show"), 303)
-
-
-def _granted(wish: str, letter: Letter) -> Letter:
-    """What the form's other buttons do to it: fill in a quick pick, or what was used last time."""
-    if wish.startswith(PICK):
-        return replace(letter, when="later", moment=picked(letter.moment, wish))
-    if wish == "again":
-        return replace(letter, recipients=last()["recipients"], template=last()["template"])
-    return letter
 
 
 def _read(letter: Letter) -> Request:
@@ -103,7 +99,7 @@ async def _sent_before(letter: Letter) -> Response:
     return await _page(replace(letter, key=new_key()), 409, first=first)
 
 
-def _told(asked: Request, task: Task) -> Markup:
+def _told(asked: Request, task: Task, duplicates: int) -> Markup:
     """One sentence that names recipients, template and time, and a link to the task."""
     to = people(asked.recipients[0].mailbox.address, len(asked.recipients))
     zone = task.zone or postdate().settings.timezone
@@ -113,6 +109,8 @@ def _told(asked: Request, task: Task) -> Markup:
     else:
         told = gettext("On its way: {template} to {to}, {time}.", template=task.template, to=to,
                        time=i18n.moment(task.created_at, zone))  # fmt: skip
+    if duplicates:
+        told = f"{told} {left_out(duplicates)}."
     return Markup('{} <a href="{}">{}</a>').format(told, url_for("task.show", task_id=task.id), gettext("Follow it"))
 
 
@@ -122,6 +120,8 @@ async def _page(
     mistakes: Mistakes | None = None,
     first: Task | None = None,
     guess: bool = False,
+    told: str = "",
+    noticing: bool = False,
 ) -> Response:
     app = postdate()
     asked = await asyncio.to_thread(letter.asked, app.templates, g.user.email, datetime.now(UTC))
@@ -130,6 +130,9 @@ async def _page(
         letter=letter,
         button=labels(*asked),
         errors=in_words(mistakes or {}),
+        noticed=noticed(letter.people) if noticing else {},
+        people=shown(letter.people),
+        told=told,
         first=first,
         guess=guess,
         last=last(),
@@ -153,6 +156,7 @@ def in_words(mistakes: Mistakes) -> dict[str, list[str]]:
 def _fields(letter: Letter, templates: Templates) -> Mapping[str, Any]:
     template = find(templates, letter.template)
     names = fields(template, letter.subject)
+    columns = {name: column for name in names if (column := column_for(name, letter.people.columns))}
     # What was typed for another template stays in the form, unseen: people change their mind and change it back.
     hidden = {VARIABLE + name: value for name, value in letter.variables.items() if name not in names and value}
-    return {"chosen": template, "fields": names, "hidden": hidden}
+    return {"chosen": template, "fields": names, "from_column": columns, "hidden": hidden}

@@ -9,7 +9,6 @@ from quart import Response, make_response, render_template
 from werkzeug.datastructures import MultiDict
 
 from app.mail import N_, Mistake
-from app.mail.addresses import parse_many
 from app.tasks import queries
 from app.tasks.submit import Mistakes, Refused, Request, check
 from app.web import postdate
@@ -78,7 +77,7 @@ async def _summary(letter: Letter, asked: Request) -> Summary:
         first=addresses[:SHOWN],
         domains=domains.most_common(DOMAINS),
         other_domains=max(0, len(domains) - DOMAINS),
-        duplicates=(await asyncio.to_thread(parse_many, letter.recipients))[2],
+        duplicates=letter.people.duplicates,
         subject=seen.mail.subject if seen.mail else "",
         moment=letter.moment.sentence(datetime.now(UTC)) if asked.scheduled_at else _at_once(asked.undo_seconds),
         duration=await _duration(len(addresses)),

@@ -9,11 +9,12 @@ from datetime import datetime
 from hashlib import sha256
 
 from app.mail import N_, Mistake
-from app.mail.addresses import Mailbox, parse_many
+from app.mail.people import People, Person, read_people
 from app.mail.sandbox import subject_part
+from app.mail.tables import column_for
 from app.mail.templates import Template, Templates
 from app.tasks.model import OnUnknown
-from app.tasks.submit import Mistakes, Recipient, Refused, Request, check
+from app.tasks.submit import MOST_RECIPIENTS, Mistakes, Recipient, Refused, Request, check
 from app.web.moment import Moment, read_moment
 
 VARIABLE = "variables."
@@ -37,6 +38,11 @@ class Letter:
     moment: Moment = field(default_factory=Moment)
     key: str = ""
 
+    @property
+    def people(self) -> People:
+        """Whom the text in the To field means."""
+        return read_people(self.recipients)
+
     def read(self, templates: Templates, by: str, user_id: int, undo_seconds: int, now: datetime) -> Request:
         """The request that this makes. Raises Refused with the form's mistakes and, then, the core's as well."""
         request, mistakes = self.asked(templates, by, now)
@@ -47,20 +53,14 @@ class Letter:
 
     def asked(self, templates: Templates, by: str, now: datetime) -> tuple[Request, Mistakes]:
         """What is asked for as far as it can be understood, and what is wrong with the rest."""
-        mailboxes, bad, _ = parse_many(self.recipients)
         needed = fields(find(templates, self.template), self.subject)
         # What was left empty is missing: nobody wants to greet "Dear ,".
         values = {name: self.variables[name] for name in needed if self.variables.get(name, "").strip()}
         at, mistakes = self.moment.read(now) if self.when == "later" else (None, {})
-        if self.when not in ("now", "later"):
-            mistakes["when"] = [Mistake(N_("Choose now or later."))]
-        if len(self.subject.splitlines()) > 1:
-            mistakes["subject"] = [Mistake(N_("A subject is one line. Please take the line break out."))]
-        if bad:
-            mistakes["recipients"] = _some([mistake for _, mistake in bad])
+        mistakes |= self._mistakes()
         request = Request(
             template=self.template,
-            recipients=[Recipient(mailbox, own_name(mailbox, needed, values)) for mailbox in mailboxes],
+            recipients=recipients(self.people, needed, values),
             by=by,
             variables=values,
             subject=self.subject.strip() or None,
@@ -72,14 +72,45 @@ class Letter:
         )
         return request, mistakes
 
+    def _mistakes(self) -> Mistakes:
+        found: Mistakes = {}
+        if self.when not in ("now", "later"):
+            found["when"] = [Mistake(N_("Choose now or later."))]
+        if len(self.subject.splitlines()) > 1:
+            found["subject"] = [Mistake(N_("A subject is one line. Please take the line break out."))]
+        if bad := unread(self.people):
+            found["recipients"] = bad
+        return found
+
     def idempotency_key(self, user_id: int) -> str:
         """The form's key, which is this person's only."""
         return f"form:{user_id}:{self.key}"
 
 
-def own_name(mailbox: Mailbox, needed: Sequence[str], values: Mapping[str, str]) -> dict[str, str]:
-    """The name beside the address fills a `name` that was left empty, for this recipient."""
-    return {"name": mailbox.name} if "name" in needed and "name" not in values and mailbox.name else {}
+def recipients(people: People, needed: Sequence[str], values: Mapping[str, str]) -> list[Recipient]:
+    """Each with what only their message says: from the columns of a table, else the name beside the address.
+
+    What was typed (`values`) is for everybody whose cell is empty; a name that was typed goes over those of a list.
+    """
+    columns = {name: column for name in needed if (column := column_for(name, people.columns))}
+    own_name = "name" in needed and "name" not in columns and "name" not in values
+
+    def personal(person: Person) -> dict[str, str]:
+        cells = {name: cell for name, column in columns.items() if (cell := person.cells.get(column, ""))}
+        return cells | ({"name": person.mailbox.name} if own_name and person.mailbox.name else {})
+
+    return [Recipient(person.mailbox, personal(person)) for person in people.found]
+
+
+def unread(people: People) -> list[Mistake]:
+    """What is wrong with the To field, each with the number of its line where there are several."""
+    if people.beyond:
+        n = len(people.found) + people.beyond
+        return [Mistake(N_("These are {n} recipients; {most} at once are possible."), n=n, most=MOST_RECIPIENTS)]
+    one_line = "\n" not in people.text.strip("\n")
+    return _some(
+        [bad.why if one_line else Mistake(N_("Line {line}: {why}"), line=bad.line, why=bad.why) for bad in people.bad]
+    )
 
 
 def read_letter(form: Mapping[str, str], zone: str) -> Letter:
@@ -122,7 +153,7 @@ def fields(template: Template | None, subject: str) -> list[str]:
 
 def digest(request: Request) -> str:
     """A fingerprint of what is asked for: the same for the same mail, whatever surrounds it in the form."""
-    people = [(recipient.mailbox.address, recipient.mailbox.name) for recipient in request.recipients]
+    people = [(each.mailbox.address, each.mailbox.name, dict(each.variables)) for each in request.recipients]
     at = request.scheduled_at.isoformat() if request.scheduled_at else None
     content = [
         request.template,

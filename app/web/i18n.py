@@ -79,7 +79,8 @@ def ngettext(one: str, many: str, n: int, **params: object) -> str:
 
 def translate(mistake: Mistake) -> str:
     """A mistake as a sentence for the person who made it."""
-    return gettext(mistake.text).format(**mistake.params)
+    params = {name: translate(each) if isinstance(each, Mistake) else each for name, each in mistake.params.items()}
+    return gettext(mistake.text).format(**params)
 
 
 def moment(at: datetime, zone: str) -> str:

@@ -62,6 +62,13 @@ def test_every_translation_has_the_places_of_its_original(korean: Catalog) -> No
     assert wrong == []
 
 
+def test_a_mistake_within_a_mistake_is_said_in_the_language_in_use() -> None:
+    i18n.speak("ko")
+    mistake = Mistake("Line {line}: {why}", line=3, why=Mistake("There is no address in this row."))
+    assert i18n.translate(mistake) == "3번째 줄: 이 줄에 주소가 없습니다."
+    assert str(mistake) == "Line 3: There is no address in this row."
+
+
 def test_a_mistake_is_said_in_the_language_in_use() -> None:
     mistake = Mistake("There is no template named {name}.", name="{x} <b>")
     assert i18n.translate(mistake) == "There is no template named {x} <b>."
