@@ -143,15 +143,18 @@ function offerHere(form) {
 
 // The form that is asked for anew, with everything in it, as its other buttons do without this script.
 
-async function anew(form, wish, ids) {
+async function anew(form, wish, ids, file) {
   const sent = new FormData(form);
   sent.set("do", wish);
+  if (file) sent.set("file", file);
+  else sent.delete("file");
   const answer = await fetch(form.action, { method: "POST", body: sent }).catch(() => null); // offline: all stays
-  if (!answer?.ok || answer.redirected) return;
+  if (!answer?.ok || answer.redirected) return null;
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
   for (const id of ids) {
-    const part = fresh.getElementById(id);
+    const part = fresh.getElementById(id).cloneNode(true);
     const old = document.getElementById(id);
+    if (old.dataset.key ? old.dataset.key === part.dataset.key : old.isEqualNode(part)) continue;
     // What was typed while this was under way counts more than what was sent.
     for (const field of all("input:not([type=radio], [type=checkbox])", old)) {
       const same = all("input", part).find(({ name }) => name === field.name);
@@ -163,6 +166,7 @@ async function anew(form, wish, ids) {
   }
   keepUnseen(form, fresh);
   form.dispatchEvent(new Event("input"));
+  return fresh;
 }
 
 function keepUnseen(form, fresh) {
@@ -236,7 +240,7 @@ function prepare(form) {
   preview(form);
   form.addEventListener("input", () => say(form));
   form.addEventListener("change", ({ target }) => {
-    if (target.name === "template") anew(form, "template", ["fields"]);
+    if (["template", "subject"].includes(target.name)) anew(form, "look", ["fields"]);
     if (target.name === "zone" && form.id === "letter") anew(form, "zone", ["picks"]);
     say(form);
   });
@@ -253,6 +257,8 @@ function prepare(form) {
     // An input method's Enter chooses a word; it sends nothing. Safari says so by 229 only.
     if (event.isComposing || event.keyCode === 229) {
       if (event.key === "Enter" && event.target.tagName === "INPUT") event.preventDefault();
+    } else if (form.id === "letter" && event.target.matches("input:not([type=file])") && !event.ctrlKey && !event.metaKey) {
+      event.preventDefault(); // nobody sends a mail by accident
     } else if (event.ctrlKey || event.metaKey) {
       event.preventDefault();
       form.requestSubmit(one("button.main", form));
@@ -285,7 +291,230 @@ document.addEventListener("keydown", (event) => {
   button.click();
 });
 
+// Whom it goes to. The text is what counts; here it is shown as chips, or, where there are many, by its number.
+
+const SAID = ["recipients-said", "counted", "fields"];
+const CLOSED = /"(?:\\.|[^"\\])*"?|<[^<>]*>?/g; // in which a comma parts nothing
+
+function parts(text) {
+  const marks = text.replace(CLOSED, (closed) => "x".repeat(closed.length));
+  const found = [];
+  let start = 0;
+  for (const mark of [...marks.matchAll(/[,;\n]/g), { index: text.length }]) {
+    found.push(text.slice(start, mark.index).trim());
+    start = mark.index + 1;
+  }
+  return found;
+}
+
+function chip([who, why], { remove, edit }) {
+  const made = document.createElement("li");
+  made.className = why ? "chip bad" : "chip";
+  const [name, cross, reason] = ["button", "button", "small"].map((tag) => document.createElement(tag));
+  name.type = cross.type = "button";
+  name.textContent = who;
+  name.title = edit.replace("{who}", who);
+  cross.textContent = "×";
+  cross.ariaLabel = remove.replace("{who}", who);
+  reason.textContent = why;
+  made.append(name, cross, ...(why ? [reason] : []));
+  return made;
+}
+
+function people(form) {
+  const field = one("#to", form);
+  const text = one("textarea", field);
+  const [box, list, adding, toggle] = ["div", "ul", "input", "button"].map((tag) => document.createElement(tag));
+  let items = [];
+  let place = null; // where the chip stood that is being edited
+  let asText = false;
+  let known = text.defaultValue;
+  let waiting;
+
+  box.className = "chips";
+  toggle.className = "quiet";
+  toggle.type = "button";
+  Object.assign(adding, { id: "adding", autocomplete: "off", autocapitalize: "none", spellcheck: false, enterKeyHint: "done" });
+  adding.setAttribute("aria-labelledby", "recipients-label");
+  adding.setAttribute("aria-describedby", "recipients-hint");
+  box.append(list, adding);
+  text.before(box);
+  one(".files", field).append(toggle);
+
+  function show() {
+    const listed = one("#counted", field).dataset.items;
+    field.dataset.view = asText ? "text" : listed ? "chips" : "sum";
+    text.tabIndex = asText ? 0 : -1;
+    toggle.textContent = asText ? field.dataset.done : field.dataset.asText;
+    const wrong = one("#recipients-wrong", field);
+    for (const each of [text, adding]) each.ariaInvalid = wrong ? "true" : null;
+    if (listed) draw(JSON.parse(listed));
+  }
+
+  function draw(fresh) {
+    items = fresh;
+    const at = [...list.children].findIndex((each) => each.contains(document.activeElement));
+    list.replaceChildren(...items.map((item) => chip(item, field.dataset)));
+    if (at >= 0) (one("button", list.children[Math.min(at, items.length - 1)] ?? box) ?? adding).focus();
+    adding.placeholder = items.length ? "" : text.placeholder;
+  }
+
+  function write(fresh) {
+    draw(fresh);
+    text.value = items.map(([who]) => who).join("\n");
+    text.dispatchEvent(new Event("input", { bubbles: true }));
+  }
+
+  function add(typed) {
+    const fresh = parts(typed).filter(Boolean).map((who) => [who, ""]);
+    if (fresh.length) write(items.toSpliced(place ?? items.length, 0, ...fresh));
+    place = null;
+  }
+
+  function take() {
+    const typed = adding.value;
+    adding.value = "";
+    add(typed);
+  }
+
+  function edit(at) {
+    take();
+    adding.value = items[at][0];
+    write(items.toSpliced(at, 1));
+    place = at;
+    adding.focus();
+  }
+
+  function remove(at) {
+    place = null;
+    write(items.toSpliced(at, 1));
+    if (!items.length) adding.focus();
+  }
+
+  async function look() {
+    clearTimeout(waiting);
+    const asked = (known = text.value);
+    if ((await anew(form, "look", SAID)) && text.value === asked) told();
+  }
+
+  async function wish(what, file) {
+    take();
+    clearTimeout(waiting);
+    const fresh = await anew(form, what, SAID, file);
+    if (!fresh) return;
+    known = text.value = one("#recipients", fresh).value;
+    asText = false;
+    told();
+    text.dispatchEvent(new Event("change", { bubbles: true }));
+  }
+
+  function told() {
+    show();
+    one("[data-announce]").textContent = one("#counted", field).dataset.say;
+  }
+
+  function bring(file) {
+    if (file.size < field.dataset.most) wish("upload", file);
+    else one("#recipients-said", field).textContent = field.dataset.large;
+  }
+
+  text.addEventListener("input", () => {
+    clearTimeout(waiting);
+    waiting = setTimeout(look, 500);
+  });
+  text.addEventListener("focus", () => {
+    asText = true;
+    show();
+  });
+  toggle.addEventListener("click", () => {
+    asText = !asText;
+    show();
+    if (asText) text.focus();
+    else if (text.value !== known) look();
+  });
+  one("#recipients-label").addEventListener("click", (event) => {
+    if (asText) return;
+    event.preventDefault();
+    adding.focus();
+  });
+
+  const typing = (event) => {
+    if (event.isComposing) return;
+    const whole = parts(adding.value);
+    const rest = whole.pop();
+    if (!whole.length) return;
+    adding.value = rest;
+    add(whole.join("\n"));
+  };
+  adding.addEventListener("input", typing);
+  adding.addEventListener("compositionend", typing);
+  adding.addEventListener("blur", () => setTimeout(take, 200)); // not under the pointer that is just pressing a button
+  adding.addEventListener("keydown", (event) => {
+    if (event.isComposing || event.keyCode === 229) return;
+    if (event.key === "Enter") take();
+    if (event.key === "Backspace" && !adding.value && items.length) {
+      event.preventDefault();
+      one("button", list.lastChild).focus();
+    }
+  });
+  adding.addEventListener("paste", (event) => {
+    const pasted = event.clipboardData.getData("text");
+    if (!/[\n\t]/.test(pasted.trim())) return;
+    event.preventDefault();
+    if (items.length || adding.value) return bring(new File([pasted], field.dataset.pasted));
+    text.value = pasted;
+    text.dispatchEvent(new Event("change", { bubbles: true }));
+    look();
+  });
+  list.addEventListener("click", ({ target }) => {
+    const button = target.closest("button");
+    const at = [...list.children].indexOf(button?.closest("li"));
+    if (at >= 0) button.nextSibling?.tagName === "BUTTON" ? edit(at) : remove(at);
+  });
+  list.addEventListener("keydown", (event) => {
+    const at = [...list.children].indexOf(event.target.closest("li"));
+    const to = { ArrowLeft: at - 1, ArrowRight: at + 1 }[event.key];
+    if (["Backspace", "Delete"].includes(event.key)) remove(at);
+    else if (to !== undefined) (one("button", list.children[to] ?? box.lastChild) ?? adding).focus();
+    else return;
+    event.preventDefault();
+  });
+
+  one("#file", field).addEventListener("change", ({ target }) => {
+    if (target.files[0]) bring(target.files[0]);
+    target.value = "";
+  });
+  field.addEventListener("dragover", (event) => {
+    if (event.dataTransfer.types.includes("Files")) event.preventDefault();
+  });
+  field.addEventListener("drop", (event) => {
+    if (!event.dataTransfer.files.length) return;
+    event.preventDefault();
+    bring(event.dataTransfer.files[0]);
+  });
+  form.addEventListener("click", (event) => {
+    const what = event.target.closest("[value=leave-out]:not(:disabled)")?.value;
+    if (!what) return;
+    event.preventDefault();
+    wish(what);
+  });
+  form.addEventListener("submit", take);
+  // The browser may have brought back what was typed before.
+  addEventListener("pageshow", () => text.value !== known && look());
+  show();
+}
+
+function editSubject(form) {
+  form.addEventListener("click", async (event) => {
+    if (!event.target.closest("#edit-subject")) return;
+    event.preventDefault();
+    await anew(form, "subject", ["fields"]);
+    one("#subject", form).focus();
+  });
+}
+
 all("form:has(#scheduled_at)").forEach(prepare);
+all("#letter").forEach((form) => [people, editSubject].forEach((part) => part(form)));
 countDown();
 if (!("autofocus" in HTMLElement.prototype)) one("[autofocus]")?.focus();
 addEventListener("pageshow", () => all("[aria-busy]").forEach((busy) => (busy.ariaBusy = null)));
