@@ -95,27 +95,37 @@ class Rings:
             )
 
     def ring_at(self, ringing: Ringing, due_at: datetime) -> None:
-        """Enter a ring for later, rounded up to RQ's whole seconds, so that RQ's own scheduler is never early."""
-        whole = due_at.replace(microsecond=0) + timedelta(seconds=1 if due_at.microsecond else 0)
-        self._queues[ringing[2]].enqueue_at(
-            whole, FUNCTION, args=ringing[:2], job_id=job_id(ringing), job_timeout=TIMEOUT, **_options(ringing)
-        )
-        self.redis.publish(News.CHANNEL, job_id(ringing))
+        """Enter a ring for later; see `enter`."""
+        self.enter([(ringing, due_at)])
 
-    def enter_anew(self, ringing: Ringing, due_at: datetime) -> None:
-        """Enter a ring for another moment than before. One in a list stays there: it finds no row to move."""
-        self.redis.zrem(self._queues[ringing[2]].scheduled_job_registry.key, job_id(ringing))
-        if due_at > datetime.now(UTC):
-            self.ring_at(ringing, due_at)
-        else:
-            self.redis.publish(News.CHANNEL, job_id(ringing))  # the promoter rings for it
+    def enter(self, entries: Iterable[tuple[Ringing, datetime]]) -> None:
+        """Enter rings for later, or for another moment than before; rounded up to RQ's whole seconds, so that RQ's own
+        scheduler is never early. What is due by now is not entered: the promoter rings for it.
 
-    def take_back(self, ringing: Ringing) -> None:
-        """Remove a ring for good, wherever it waits. One that is missed finds no row to move."""
-        queue = self._queues[ringing[2]]
-        self.redis.zrem(queue.scheduled_job_registry.key, job_id(ringing))
-        queue.remove(job_id(ringing))
-        self.redis.delete(RingJob.key_for(job_id(ringing)))
+        A ring that is in a list already stays there: it finds no row to move.
+        """
+        now = datetime.now(UTC)
+        with self.redis.pipeline(transaction=False) as pipe:
+            for ringing, due_at in entries:
+                queue, whole = self._queues[ringing[2]], due_at.replace(microsecond=0)
+                pipe.zrem(queue.scheduled_job_registry.key, job_id(ringing))
+                if due_at > now:
+                    queue.enqueue_at(
+                        whole + timedelta(seconds=1 if due_at.microsecond else 0), FUNCTION, args=ringing[:2],
+                        job_id=job_id(ringing), job_timeout=TIMEOUT, pipeline=pipe, **_options(ringing),
+                    )  # fmt: skip
+            pipe.publish(News.CHANNEL, "entered")
+            pipe.execute()
+
+    def take_back(self, ringings: Iterable[Ringing]) -> None:
+        """Remove rings for good, wherever they wait. One that is missed finds no row to move."""
+        with self.redis.pipeline(transaction=False) as pipe:
+            for ringing in ringings:
+                queue = self._queues[ringing[2]]
+                pipe.zrem(queue.scheduled_job_registry.key, job_id(ringing))
+                queue.remove(job_id(ringing), pipeline=pipe)
+                pipe.delete(RingJob.key_for(job_id(ringing)))
+            pipe.execute()
 
     def present(self) -> set[str]:
         """The ids of all rings that wait in a list: by membership, never by a job's status.

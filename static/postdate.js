@@ -52,8 +52,10 @@ function renew(old, fresh) {
   if (!fresh || (old.dataset.key ? old.dataset.key === fresh.dataset.key : old.isEqualNode(fresh))) return;
   const focus = old.contains(document.activeElement) && document.activeElement.id;
   const said = one("[data-say]", old)?.textContent;
+  const ticked = all("input.box:checked", old).map(({ id }) => id);
   const [x, y] = [scrollX, scrollY];
   old.replaceWith(document.adoptNode(fresh));
+  ticked.forEach((id) => one(`#${id}`, fresh)?.click());
   if (focus) document.getElementById(focus)?.focus({ preventScroll: true });
   scrollTo({ left: x, top: y, behavior: "instant" });
   const saying = one("[data-say]", fresh)?.textContent;

@@ -49,7 +49,8 @@ class Bulk(Base):
 
     id: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=True)
     action: Mapped[str] = mapped_column(Word)
-    asked: Mapped[dict[str, Any]] = mapped_column(JSON)  # which tasks: their ids, or a filter and the highest id
+    asked: Mapped[dict[str, Any]] = mapped_column(JSON)  # in whose words the tasks were chosen; BulkTask has them
+    key: Mapped[str | None] = mapped_column(String(64))  # of the form; one that comes twice is one bulk
     who: Mapped[str] = mapped_column(String(320))
     created_at: Mapped[datetime] = mapped_column(default=now())
     ended_at: Mapped[datetime | None]
@@ -60,7 +61,19 @@ class Bulk(Base):
 
     __table_args__ = (
         Index("ix_bulks_open", "id", sqlite_where=text("ended_at IS NULL"), postgresql_where=text("ended_at IS NULL")),
+        Index("ix_bulks_key", "key", unique=True),
     )
+
+
+class BulkTask(Base):
+    """A task that a bulk still has to look at."""
+
+    __tablename__ = "bulk_tasks"
+
+    bulk_id: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=False)
+    task_id: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=False)
+
+    __table_args__ = ({"sqlite_with_rowid": False},)
 
 
 class Draft(Base):

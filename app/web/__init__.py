@@ -83,6 +83,7 @@ def _install(app: Quart, settings: Settings) -> None:
         history,
         i18n,
         mailbox,
+        many,
         moves,
         openapi,
         preview,
@@ -97,7 +98,7 @@ def _install(app: Quart, settings: Settings) -> None:
     app.before_request(_refuse_large_pages)
     security.install(app)
     problem.install(app)
-    for part in (compose, preview, history, task, moves, signin, api, health):
+    for part in (compose, preview, history, many, task, moves, signin, api, health):
         app.register_blueprint(part.blueprint)
     if settings.mail_stays_here:
         app.register_blueprint(mailbox.blueprint)

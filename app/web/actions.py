@@ -94,7 +94,7 @@ class Actions:
             moved = (await db.execute(lifecycle.cancel(task_id, by))).first()
         if moved is None:
             return None
-        self._tell(partial(self.rings.take_back, tuple(moved)[:3]))
+        self._tell(partial(self.rings.take_back, [tuple(moved)[:3]]))
         return Undo(task_id, moved.attempt, moved.due_at, cancelled_at=moved.ended_at)
 
     async def undo(self, task_id: int, by: str) -> bool:
@@ -129,7 +129,7 @@ class Actions:
             moved = (await db.execute(move)).first()
         if was is None or moved is None:
             return None
-        self._tell(partial(self.rings.enter_anew, tuple(moved)[:3], due_at))
+        self._tell(partial(self.rings.enter, [(tuple(moved)[:3], due_at)]))
         return Undo(task_id, moved.attempt, moved.due_at, was=lifecycle.Plan(*was))
 
     async def restore(self, undo: Undo, by: str) -> Row[Any] | None:
@@ -139,7 +139,7 @@ class Actions:
             if moved and undo.was is None:
                 await db.execute(lifecycle.requeue_cancelled(undo.task_id))
         if moved and not moved.held:
-            self._tell(partial(self.rings.enter_anew, tuple(moved)[:3], moved.due_at))
+            self._tell(partial(self.rings.enter, [(tuple(moved)[:3], moved.due_at)]))
         return moved
 
     async def decide(self, task_id: int, by: str, arrived: bool, address: str | None = None) -> bool:

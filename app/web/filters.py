@@ -75,6 +75,10 @@ class Asked:
         query = self._query(**{"cursor": None, **changes})
         return path + ("?" + urlencode(query) if query else "")
 
+    def fields(self) -> dict[str, str]:
+        """The same as a form's fields; `read_asked` reads them."""
+        return self._query(cursor=None)
+
     def _query(self, **changes: Any) -> dict[str, str]:
         other = replace(self, **changes)
         names = ("status", *TEXTS, *DATES, "fault", "cursor")

@@ -47,8 +47,7 @@ def button(told: str, undo: Undo) -> Markup:
     """What was done, with the button that takes it back."""
     words = gettext("Undo (sends at once: its time has passed)") if undo.sends_at_once else gettext("Undo")
     form = Markup(
-        '{} <form class="back" action="{}" method="post">'
-        '<input type="hidden" name="token" value="{}"><button>{}</button></form>'
+        '{} <form action="{}" method="post"><input type="hidden" name="token" value="{}"><button>{}</button></form>'
     )
     return form.format(told, url_for("moves.restore", task_id=undo.task_id), write(undo), words)
 

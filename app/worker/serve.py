@@ -11,6 +11,7 @@ from app.config import Settings
 from app.db import Database
 from app.ring import Rings, connect
 from app.worker import run
+from app.worker.bulks import Bulks
 from app.worker.rq import PatientQueue, SendingWorker
 from app.worker.sender import Sender
 from app.worker.timekeeper import Timekeeper
@@ -35,9 +36,12 @@ def serve_with(sender: Sender, timekeeper: Timekeeper, redis_url: str) -> None:
     stopping = _Stopping(sender)
     for number in (signal.SIGTERM, signal.SIGINT):  # RQ sets its own later, which do the same
         signal.signal(number, lambda *_: stopping.set())
+    bulks = Bulks(timekeeper.database, timekeeper.rings, lambda: timekeeper.in_office)
     timekeeper.start()
+    bulks.start()
     while not stopping.is_set():
         _work(redis_url, timekeeper, stopping)
+    bulks.stop()
     timekeeper.stop()
     sender.close()
 

@@ -48,7 +48,7 @@ class Timekeeper(threading.Thread):
         self.rings = rings
         self.news = News(rings.redis)
         self.stopping = threading.Event()
-        self._in_office = False
+        self.in_office = False
         self._chores_at = 0.0
         self._due_at = NEVER  # for what the promoter waits, on the monotonic clock; once there, it need not ask
 
@@ -75,11 +75,11 @@ class Timekeeper(threading.Thread):
         """Do what is to be done now. Returns seconds until there may be something again."""
         if time.monotonic() >= self._chores_at:
             self._chores_at = time.monotonic() + CHORES
-            self._in_office = self._sign()
-            if self._in_office:
+            self.in_office = self._sign()
+            if self.in_office:
                 self._hold_late()
                 self.reconcile()
-        return self._promote() if self._in_office else self._until_chores()
+        return self._promote() if self.in_office else self._until_chores()
 
     def _sign(self) -> bool:
         """Show that this worker lives. Returns whether it holds the office."""

@@ -42,7 +42,7 @@ def test_what_is_taken_back_is_nowhere(rings: Rings) -> None:
     rings.ring([(7, 0, "low")])
     rings.ring_at((8, 0, "low"), datetime.now(UTC) + timedelta(hours=1))
     for task_id in (7, 8, 9):
-        rings.take_back((task_id, 0, "low"))
+        rings.take_back([(task_id, 0, "low")])
     assert rings.present() == set()
     assert rings.redis.zcard("rq:scheduled:low") == 0
 

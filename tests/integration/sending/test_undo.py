@@ -106,7 +106,7 @@ def test_what_was_cancelled_and_restored_past_its_time_is_sent_once(office: Offi
     with office.worker():
         task_id = office.submit(4, at=datetime.now(UTC) + timedelta(seconds=0.4))
         (moved,) = move(office, lifecycle.cancel(task_id, "boss"))
-        office.rings.take_back(tuple(moved)[:3])
+        office.rings.take_back([tuple(moved)[:3]])
         other = office.submit(["x@example.com"], at=datetime.now(UTC) + timedelta(seconds=0.8))
         assert office.wait_for(other) == "finished"
         assert office.status(task_id) == "cancelled"
