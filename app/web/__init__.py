@@ -79,6 +79,7 @@ def _install(app: Quart, settings: Settings) -> None:
     from app.web import (
         api,
         compose,
+        failures,
         health,
         history,
         i18n,
@@ -86,6 +87,7 @@ def _install(app: Quart, settings: Settings) -> None:
         many,
         moves,
         openapi,
+        overview,
         preview,
         problem,
         security,
@@ -98,7 +100,7 @@ def _install(app: Quart, settings: Settings) -> None:
     app.before_request(_refuse_large_pages)
     security.install(app)
     problem.install(app)
-    for part in (compose, preview, history, many, task, moves, signin, api, health):
+    for part in (compose, preview, history, many, task, moves, overview, failures, signin, api, health):
         app.register_blueprint(part.blueprint)
     if settings.mail_stays_here:
         app.register_blueprint(mailbox.blueprint)

@@ -15,6 +15,7 @@ from babel.dates import format_datetime, format_timedelta
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.support import Translations
+from babel.units import format_unit
 from quart import Quart, request, session
 
 from app.mail import Mistake
@@ -43,8 +44,9 @@ def install(app: Quart) -> None:
     # "Old style" means: `_` gets its parameters itself. Whatever it returns is escaped, as all text is.
     app.jinja_env.install_gettext_callables(gettext, ngettext, newstyle=False)  # type: ignore[attr-defined]
     app.jinja_env.globals.update(
-        language=language, languages=LANGUAGES, moment=moment, relative=relative, people=people, clock=clock
-    )
+        language=language, languages=LANGUAGES, moment=moment, relative=relative, people=people, clock=clock, date=date,
+        lasting=lasting,
+    )  # fmt: skip
 
 
 async def _choose() -> None:
@@ -104,6 +106,11 @@ def short(at: datetime, zone: str) -> str:
     return _format(at, zone, f"EEE d MMM{year} HH:mm" if language() == "en" else f"{year}M월 d일 (E) HH:mm")
 
 
+def date(at: datetime, zone: str) -> str:
+    """`8 Dec`: enough for a day of these weeks."""
+    return _format(at, zone, "d MMM" if language() == "en" else "M월 d일")
+
+
 def _format(at: datetime, zone: str, form: str) -> str:
     return format_datetime(at, form, tzinfo=ZoneInfo(zone), locale=language())
 
@@ -124,6 +131,12 @@ def span(seconds: float) -> str:
     unit, length = next((each for each in UNITS if seconds >= each[1]), UNITS[-1])
     whole = timedelta(seconds=max(1, round(seconds / length)) * length)
     return format_timedelta(whole, granularity=unit, threshold=1e9, locale=language())
+
+
+def lasting(ms: int) -> str:
+    """`850 ms`, `1.4 sec`, `3 min`: how long something took, in the largest unit that fits."""
+    unit, length = next(((unit, length) for unit, length in UNITS if ms >= length * 1000), ("millisecond", 0.001))
+    return format_unit(round(ms / length / 1000, 1), f"duration-{unit}", length="short", locale=language())
 
 
 def people(first: str, count: int) -> str:

@@ -33,8 +33,9 @@ NewPage = Callable[..., Page]
 
 @dataclass(frozen=True)
 class Site:
-    """Postdate, serving: its address, and the link that signs in once."""
+    """Postdate, serving: the folder it works in, its address, and the link that signs in once."""
 
+    folder: Path
     url: str
     link: str
 
@@ -56,7 +57,7 @@ def serving(folder: Path, **settings: str) -> Iterator[Site]:
     with log.open("wb") as output:
         up = subprocess.Popen([sys.executable, "-m", "app", "up"], cwd=folder, env=env, stdout=output, stderr=output)
     try:
-        yield _wait_for(up, log)
+        yield Site(folder, *_wait_for(up, log))
     finally:
         up.send_signal(signal.SIGTERM)
         up.wait(PATIENCE)
@@ -69,14 +70,14 @@ def _free_port() -> int:
         return port
 
 
-def _wait_for(up: "subprocess.Popen[bytes]", log: Path) -> Site:
+def _wait_for(up: "subprocess.Popen[bytes]", log: Path) -> tuple[str, str]:
     until = time.monotonic() + PATIENCE
     while time.monotonic() < until and up.poll() is None:
         said = log.read_text()
         ready = re.search(r"^Postdate is ready: (\S+)$", said, re.MULTILINE)
         link = re.search(r"^Sign in .*: (\S+)$", said, re.MULTILINE)
         if ready and link:
-            return Site(ready[1], link[1])
+            return ready[1], link[1]
         time.sleep(0.1)
     raise RuntimeError(f"Postdate did not start:\n{log.read_text()}")
 

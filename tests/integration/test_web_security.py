@@ -42,6 +42,8 @@ WHO_MAY = {
     "POST /bulk": "s+s",
     "POST /bulk/start": "s+s",
     "GET /bulk/<int:bulk_id>": "s+s",
+    "GET /charts": "s+s",
+    "GET /failures": "s+s",
     "GET /mailbox": "s+s",
     "GET /mailbox/<name>": "s+s",
     "GET /mailbox/<name>/html": "s+s",

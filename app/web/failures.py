@@ -1,0 +1,41 @@
+"""The failures, grouped by what mail servers said: what it means, how often, since when, and what can be done."""
+
+from dataclasses import dataclass
+
+from quart import Blueprint, render_template
+
+from app.mail.said import explain
+from app.tasks import overview
+from app.tasks.books import Fault
+from app.web import postdate
+
+blueprint = Blueprint("failures", __name__)
+
+LOOK_AGAIN = 5000
+"""Milliseconds until the page looks again."""
+
+
+@dataclass(frozen=True)
+class Cause:
+    """A fault, what it means (a msgid, or ""), how many tasks it is in (up to overview.MOST_COUNTED), how many wait."""
+
+    fault: Fault
+    means: str
+    tasks: int
+    waiting: int
+
+
+@blueprint.get("/failures")
+async def show() -> str:
+    """What was refused and is still refused, the most frequent cause first."""
+    async with postdate().database.reading() as db:
+        faults = list((await db.scalars(overview.causes())).all())
+        found = (await db.execute(overview.tasks_of([fault.id for fault in faults]))).all()
+    counts = {cause: (tasks, waiting) for cause, tasks, waiting in found}
+    return await render_template(
+        "failures.html",
+        causes=[Cause(fault, explain(fault.words), *counts.get(fault.id, (0, 0))) for fault in faults],
+        most=overview.MOST_COUNTED,
+        zone=postdate().settings.timezone,
+        look_again=LOOK_AGAIN,
+    )

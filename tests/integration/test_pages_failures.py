@@ -1,0 +1,110 @@
+"""Failures by cause: what is said, what it means, how much of it there is, and the way to act on all of it."""
+
+import re
+from datetime import UTC, datetime, timedelta
+
+from quart.typing import TestClientProtocol as Client
+from sqlalchemy import select
+
+from app.db import Database
+from app.tasks import lifecycle, overview
+from app.tasks.model import Delivery
+from tests.integration.test_pages_history import page_of, store
+from tests.parts import answer
+
+NO_SUCH = "550 5.1.1 <{}>: no such user"
+FULL = "552 5.2.2 Mailbox full"
+
+
+def refused(database: Database, *recipients: str, reply: str = NO_SUCH) -> int:
+    task_id = store(database, *recipients)
+    answer(database, task_id, {address: reply.format(address) for address in recipients})
+    return task_id
+
+
+def groups(page: str) -> list[tuple[str, str, str]]:
+    """The meaning, the server's words and the size of each group, in the page's order."""
+    parts = page.split('<li class="card" id="cause-')[1:]
+    patterns = (r"<h2>(.*?)</h2>", r"<code>(.*?)</code>", r'<a id="show-\d+" href="/history\?fault=\d+">(.*?)</a>')
+    found = [[re.search(pattern, part, re.DOTALL) for pattern in patterns] for part in parts]
+    return [tuple(" ".join(each[1].split()) if each else "" for each in group) for group in found]  # type: ignore[misc]
+
+
+async def test_without_failures_the_page_says_what_will_be_here(person: Client) -> None:
+    assert "Nothing has failed" in await page_of(person, "/failures")
+
+
+async def test_each_cause_is_there_once_with_its_meaning_the_most_frequent_first(
+    person: Client, database: Database
+) -> None:
+    refused(database, "anna@example.com", reply=FULL)
+    refused(database, "ben@example.com", "cho@example.com")
+    refused(database, "dee@example.com")
+    assert groups(await page_of(person, "/failures")) == [
+        (
+            "This mailbox does not exist. Please check the address; it is not tried again by itself.",
+            "550 5.1.1 …@…: no such user",
+            "3 recipients, 2 tasks",
+        ),
+        (
+            "This mailbox is full. It takes mail again once its owner has made room.",
+            "552 5.2.2 Mailbox full",
+            "1 recipient, 1 task",
+        ),
+    ]
+    korean = await page_of(person, "/failures?lang=ko")
+    assert "<h2>존재하지 않는 메일함입니다." in korean
+    assert "받는 사람 3명, 작업 2건" in korean
+
+
+async def test_words_that_nobody_knows_stand_for_themselves(person: Client, database: Database) -> None:
+    refused(database, "anna@example.com", reply="599 <b>Nope</b> {}")
+    assert groups(await page_of(person, "/failures")) == [
+        ("599 &lt;b&gt;Nope&lt;/b&gt; …@…", "", "1 recipient, 1 task")
+    ]
+
+
+async def test_first_and_last_seen_are_said(person: Client, database: Database) -> None:
+    refused(database, "anna@example.com")
+    page = await page_of(person, "/failures")
+    times = [datetime.fromisoformat(at) for at in re.findall(r'<time datetime="([^"]+)"', page)]
+    assert len(times) == 2
+    assert all(abs(datetime.now(UTC) - at) < timedelta(minutes=1) for at in times)
+
+
+async def test_a_group_can_be_tried_again_and_what_waits_cancelled_where_something_does(
+    person: Client, database: Database
+) -> None:
+    task_id = store(database, "anna@example.com", "ben@example.com")
+    answer(database, task_id, {"anna@example.com": FULL, "ben@example.com": "450 4.2.1 later"})
+    form = '<form action="/bulk" method="post"><input type="hidden" name="fault" value="2">'
+    page = await page_of(person, "/failures")
+    assert re.findall(rf'{re.escape(form)}\s*<button id="\w+-2"[^>]* name="action" value="(\w+)"', page) == [
+        "retry",
+        "cancel",
+    ]
+    with database.writing() as db:
+        db.execute(lifecycle.cancel(task_id, "somebody"))
+    assert 'value="cancel"' not in await page_of(person, "/failures")
+
+
+async def test_what_is_tried_again_leaves_its_group(person: Client, database: Database) -> None:
+    task_id = refused(database, "anna@example.com")
+    with database.writing() as db:
+        db.execute(lifecycle.retry(task_id, "somebody"))
+        db.execute(lifecycle.requeue_failed(task_id))
+    assert "Nothing has failed" in await page_of(person, "/failures")
+
+
+def test_tasks_are_counted_one_by_one_and_only_so_far(database: Database) -> None:
+    for n in range(5):
+        refused(database, *(f"{letter}{n}@example.com" for letter in "abc"))
+    refused(database, "x@example.com", reply=FULL)
+    with database.reading() as db:
+        causes = [fault.id for fault in db.scalars(overview.causes())]
+        all_of_them = {cause: (tasks, waiting) for cause, tasks, waiting in db.execute(overview.tasks_of(causes))}
+        some = {cause: tasks for cause, tasks, _ in db.execute(overview.tasks_of(causes, limit=3))}
+        rows = db.scalars(select(Delivery.fault_id).where(Delivery.fault_id.is_not(None))).all()
+    assert all_of_them == {causes[0]: (5, 0), causes[1]: (1, 0)}
+    assert some == {causes[0]: 3, causes[1]: 1}
+    assert sorted(rows) == [causes[0]] * 15 + [causes[1]]
