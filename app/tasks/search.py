@@ -57,9 +57,9 @@ class _Part:
     by_id: bool = False  # its index has its tasks by id: it can lead however many they are
 
 
-def ids(filter: Filter, limit: int) -> Select[int]:
+def ids(filter: Filter, limit: int, few: int = FEW) -> Select[int]:
     """The newest ids that fit, newest first."""
-    ways = [select(Task.id).where(*way).order_by(Task.id.desc()).limit(limit).subquery() for way in _ways(filter)]
+    ways = [select(Task.id).where(*way).order_by(Task.id.desc()).limit(limit).subquery() for way in _ways(filter, few)]
     found = union_all(*(select(way.c.id) for way in ways)).subquery() if len(ways) > 1 else ways[0]
     return select(found.c.id).order_by(found.c.id.desc()).limit(limit)
 
@@ -83,39 +83,41 @@ def lowered(address: str) -> str:
     return "".join(each.lower() if each.isascii() else each for each in address)
 
 
-def _ways(filter: Filter) -> Iterator[list[ColumnElement[bool]]]:
+def _ways(filter: Filter, few: int) -> Iterator[list[ColumnElement[bool]]]:
     """Conditions for each way in which tasks may be found. Only one finds any, or one for each of several statuses."""
-    parts, statuses = list(_parts(filter)), list(_by_status(filter.status))
+    parts, statuses = list(_parts(filter, few)), list(_by_status(filter.status))
     many: list[ColumnElement[bool]] = []
     if len(parts) > 1 or (parts and (statuses or not parts[0].by_id)):
         for part in parts:
             others = [other.holds for other in parts if other is not part]
-            yield [part.leads, *others, *_of_status(filter.status), *_rest(filter, *many, _counted(part) < FEW)]
-            many.append(_counted(part) >= FEW)
+            yield [part.leads, *others, *_of_status(filter.status), *_rest(filter, *many, _counted(part, few) < few)]
+            many.append(_counted(part, few) >= few)
     leader = next((part for part in parts if part.by_id), None) if not statuses else None
     seen = [part.leads if part is leader else part.holds for part in parts]
     for status in statuses or [[]]:
         yield [*status, *seen, *_rest(filter, *many)]
 
 
-def _parts(filter: Filter) -> Iterator[_Part]:
+def _parts(filter: Filter, few: int) -> Iterator[_Part]:
     for column, asked in ((Task.created_by, filter.by), (Task.template, filter.template)):
         if asked:
             leads = column == asked
-            yield _Part(select(Task.id).where(leads), leads, _walked(column) == asked, by_id=True)
+            yield _Part(
+                select(Task.id).where(leads).order_by(Task.id.desc()), leads, _walked(column) == asked, by_id=True
+            )
     if filter.subject:
         key = title_key(filter.subject)
         other = aliased(Task)
         found = select(other.id).where(_begins(other.title_key, key)).order_by(other.title_key)
-        yield _Part(found, Task.id.in_(found.limit(FEW)), _begins(_walked(Task.title_key), key))
+        yield _Part(found, Task.id.in_(found.limit(few)), _begins(_walked(Task.title_key), key))
     for asked_of, order in _of_recipients(filter):
         found = select(Delivery.task_id).where(asked_of).order_by(order)
         here = select(Delivery.id).where(Delivery.task_id == Task.id, asked_of).correlate(Task).exists()
-        yield _Part(found, Task.id.in_(found.limit(FEW)), here)
+        yield _Part(found, Task.id.in_(found.limit(few)), here)
 
 
-def _counted(part: _Part) -> ColumnElement[int]:
-    return select(func.count()).select_from(part.found.limit(FEW).subquery()).scalar_subquery()
+def _counted(part: _Part, few: int) -> ColumnElement[int]:
+    return select(func.count()).select_from(part.found.limit(few).subquery()).scalar_subquery()
 
 
 def _by_status(status: str | None) -> Iterator[list[ColumnElement[bool]]]:

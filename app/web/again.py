@@ -28,9 +28,7 @@ async def letter_of(task_id: int) -> Letter | None:
         recipients = (await db.execute(queries.everybody(task_id))).all()
     if task is None:
         return None
-    zone = zone_of(task)
-    later = task.scheduled_at and task.scheduled_at > datetime.now(UTC)
-    at = task.scheduled_at.astimezone(ZoneInfo(zone)) if task.scheduled_at and later else None
+    moment = _moment(task)
     return Letter(
         recipients=written(recipients, task.variables),
         template=task.template,
@@ -39,10 +37,19 @@ async def letter_of(task_id: int) -> Letter | None:
         queue=task.queue,
         late_limit=str(task.late_limit or ""),
         on_unknown=task.on_unknown,
-        when="later" if at else "now",
-        moment=Moment(f"{at:{NATIVE}}" if at else "", zone, str(at.fold) if at else ""),
+        when="later" if moment.wall else "now",
+        moment=moment,
         key=new_key(),
     )
+
+
+def _moment(task: Task) -> Moment:
+    """The one that it is scheduled for, if that still lies ahead."""
+    zone = zone_of(task)
+    if task.scheduled_at is None or task.scheduled_at <= datetime.now(UTC):
+        return Moment(zone=zone)
+    at = task.scheduled_at.astimezone(ZoneInfo(zone))
+    return Moment(f"{at:{NATIVE}}", zone, str(at.fold))
 
 
 def written(recipients: Recipients, shared: Mapping[str, Any]) -> str:

@@ -48,9 +48,7 @@ async def test_a_mail_sent_now_waits_and_can_be_undone_from_everywhere(person: C
     task = the_task(database)
     assert (task.status, task.scheduled_at) == ("scheduled", None)
     history = await page_of(person)
-    assert (
-        history.count('<form class="undo" action="/tasks/1/undo" method="post">') == 2
-    )  # beside the message, and in the row
+    assert history.count('<form class="undo" action="/tasks/1/undo" method="post">') == 2, "message and row"
     assert re.search(r'data-undo="(60|59)" data-counting="Undo \({n} s\)"', history)
     assert 'action="/tasks/1/undo"' in await page_of(person, "/tasks/1")
 
