@@ -33,6 +33,11 @@ Ringing = tuple[int, int, str]
 """A task's id, the attempt to ring for, and its queue."""
 
 
+def ringing_of(task: Any) -> Ringing:
+    """That of a task, or of what a move returned of it."""
+    return task.id, task.attempt, task.queue
+
+
 class RingJob(Job):
     """An RQ job that can call our functions and no others, whatever its payload says."""
 

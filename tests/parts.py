@@ -1,12 +1,13 @@
 """The real parts that tests run against: a server for the rings, a database of either kind, workers, stored tasks."""
 
+import asyncio
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -182,6 +183,17 @@ def wait_until(condition: Any, seconds: float, what: str) -> None:
                 raise
         assert time.monotonic() < until, f"not within {seconds} s: {what}"
         time.sleep(0.01)
+
+
+async def until(holds: Callable[[], bool | Awaitable[bool]], seconds: float = 20) -> None:
+    """The same beside a running event loop: wait until `holds` is true."""
+    end = time.monotonic() + seconds
+    while True:
+        found = holds()
+        if found if isinstance(found, bool) else await found:
+            return
+        assert time.monotonic() < end, "it did not come to pass"
+        await asyncio.sleep(0.01)
 
 
 def log_lines(log: Path) -> list[dict[str, Any]]:

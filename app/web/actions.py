@@ -19,7 +19,7 @@ from app import log
 from app.db import AsyncDatabase, rows
 from app.mail import N_
 from app.mail.templates import Templates
-from app.ring import Rings
+from app.ring import Rings, ringing_of
 from app.tasks import lifecycle, queries
 from app.tasks.model import Task
 from app.tasks.submit import Refused, Request, check, new_deliveries, new_task, titled
@@ -65,7 +65,7 @@ class Actions:
             if known is None:
                 raise
             return known
-        ringing = (task.id, task.attempt, task.queue)
+        ringing = ringing_of(task)
         if task.status == "queued":
             self._tell(partial(self.rings.ring, [ringing]))
         else:
@@ -94,7 +94,7 @@ class Actions:
             moved = (await db.execute(lifecycle.cancel(task_id, by))).first()
         if moved is None:
             return None
-        self._tell(partial(self.rings.take_back, [tuple(moved)[:3]]))
+        self._tell(partial(self.rings.take_back, [ringing_of(moved)]))
         return Undo(task_id, moved.attempt, moved.due_at, cancelled_at=moved.ended_at)
 
     async def undo(self, task_id: int, by: str) -> bool:
@@ -102,7 +102,7 @@ class Actions:
         async with self.database.writing() as db:
             moved = (await db.execute(lifecycle.undo(task_id, by))).first()
         if moved:
-            self._tell(partial(self.rings.take_back, tuple(moved)[:3]))
+            self._tell(partial(self.rings.take_back, [ringing_of(moved)]))
         return moved is not None
 
     async def reschedule(self, task_id: int, due_at: datetime, zone: str | None, by: str) -> Undo | None:
@@ -116,7 +116,7 @@ class Actions:
             if moved:
                 await db.execute(lifecycle.requeue_failed(task_id))
         if moved:
-            self._tell(partial(self.rings.ring, [tuple(moved)]))
+            self._tell(partial(self.rings.ring, [ringing_of(moved)]))
         return moved is not None
 
     async def send_now(self, task_id: int, by: str) -> Undo | None:
@@ -129,7 +129,7 @@ class Actions:
             moved = (await db.execute(move)).first()
         if was is None or moved is None:
             return None
-        self._tell(partial(self.rings.enter, [(tuple(moved)[:3], due_at)]))
+        self._tell(partial(self.rings.enter, [(ringing_of(moved), due_at)]))
         return Undo(task_id, moved.attempt, moved.due_at, was=lifecycle.Plan(*was))
 
     async def restore(self, undo: Undo, by: str) -> Row[Any] | None:
@@ -139,7 +139,7 @@ class Actions:
             if moved and undo.was is None:
                 await db.execute(lifecycle.requeue_cancelled(undo.task_id))
         if moved and not moved.held:
-            self._tell(partial(self.rings.enter, [(tuple(moved)[:3], moved.due_at)]))
+            self._tell(partial(self.rings.enter, [(ringing_of(moved), moved.due_at)]))
         return moved
 
     async def decide(self, task_id: int, by: str, arrived: bool, address: str | None = None) -> bool:
@@ -154,7 +154,7 @@ class Actions:
                 await db.execute(lifecycle.tally(task_id))
         except _Nothing:  # whoever decided first has moved it; what was begun here is rolled back
             return False
-        self._tell(partial(self.rings.ring, [tuple(moved)]))
+        self._tell(partial(self.rings.ring, [ringing_of(moved)]))
         return True
 
     def _tell(self, message: Callable[[], None]) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy import Row
 
 from app import log
 from app.db import Database
-from app.ring import Rings
+from app.ring import Rings, ringing_of
 from app.tasks import bulk
 
 logger = log.get("bulks")
@@ -62,7 +62,7 @@ class Bulks(threading.Thread):
 
     def _tell(self, action: str, moved: Sequence[Row[Any]]) -> None:
         """What Redis is not told, the timekeeper and the reconciler find in the rows."""
-        ringings = [(row.id, row.attempt, row.queue) for row in moved]
+        ringings = [ringing_of(row) for row in moved]
         try:
             if action == "cancel":
                 self.rings.take_back(ringings)

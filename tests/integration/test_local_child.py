@@ -1,14 +1,11 @@
 """Children under the supervisor: printed, restarted, stopped in order, and never left behind."""
 
 # ruff: noqa: ASYNC220 - one test at a time may block its loop
-import asyncio
 import io
 import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -16,6 +13,7 @@ import pytest
 
 from app.local.child import Child
 from app.local.console import Console
+from tests.parts import until
 
 ROOT = Path(__file__).parents[2]
 WAITS = """
@@ -43,14 +41,6 @@ async def serve():
     supervisor.start(Child("child", [sys.executable, "-c", sys.argv[1]], os.environ, supervisor.console), 20)
 asyncio.run(supervisor.run(serve))
 """
-
-
-async def until(holds: Callable[[], bool], seconds: float = 20) -> None:
-    """Wait until `holds` is true."""
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end, "it did not come to pass"
-        await asyncio.sleep(0.01)
 
 
 def python(program: str, printed: io.StringIO, *arguments: str, restart: bool = True, name: str = "child") -> Child:

@@ -9,8 +9,7 @@ import signal
 import stat
 import subprocess
 import sys
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from app.config import socket_path
 from app.local.console import Console
 from app.local.server import start_server
 from app.local.supervisor import CannotStart, Supervisor
+from tests.parts import until
 
 ROOT = Path(__file__).parents[2]
 STARTER = """
@@ -58,17 +58,6 @@ async def server(var: Path, printed: io.StringIO | None = None) -> AsyncIterator
         finally:
             os.kill(os.getpid(), signal.SIGTERM)  # the supervisor listens for it
             await running
-
-
-async def until(holds: Callable[[], bool | Awaitable[bool]], seconds: float = 20) -> None:
-    """Wait until `holds` is true."""
-    end = time.monotonic() + seconds
-    while True:
-        found = holds()
-        if found if isinstance(found, bool) else await found:
-            return
-        assert time.monotonic() < end, "it did not come to pass"
-        await asyncio.sleep(0.02)
 
 
 def pid_of(client: Redis) -> int:

@@ -6,8 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,17 +13,10 @@ import pytest
 from app.local.child import Child
 from app.local.console import Console
 from app.local.supervisor import CannotStart, Supervisor
+from tests.parts import until
 
 ROOT = Path(__file__).parents[2]
 STUBBORN = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); signal.pause()"
-
-
-async def until(holds: Callable[[], bool], seconds: float = 20) -> None:
-    """Wait until `holds` is true."""
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end, "it did not come to pass"
-        await asyncio.sleep(0.01)
 
 
 async def test_parts_stop_in_the_reverse_order_also_when_a_later_one_cannot_start(printed: io.StringIO) -> None:

@@ -8,6 +8,9 @@ from typing import Any
 
 import pytest
 from quart.typing import TestClientProtocol as Client
+from redis import Redis
+from rq import Queue
+from rq.serializers import JSONSerializer
 from sqlalchemy import select
 
 from app.config import Settings
@@ -19,6 +22,7 @@ from tests.integration.conftest import OUR_PAGE
 from tests.integration.test_pages_compose import key_in, later, post, stored, the_task
 from tests.integration.test_pages_history import page_of, store
 from tests.integration.test_pages_task import do, set_status
+from tests.parts import until
 
 
 @pytest.fixture
@@ -70,6 +74,14 @@ async def test_undone_it_is_in_the_form_with_everything_and_never_goes_out(perso
     with database.reading() as db:
         assert {each.status for each in db.scalars(select(Delivery))} == {"cancelled"}
         assert db.scalars(select(TaskEvent.why).order_by(TaskEvent.id.desc())).first() == "Undone."
+
+
+async def test_undone_its_ring_is_taken_out_of_redis(person: Client, redis: Redis) -> None:
+    entered = Queue(connection=redis, serializer=JSONSerializer).scheduled_job_registry
+    await post(person, **later("2027-12-08T09:00"))
+    await until(lambda: entered.count == 1)
+    await do(person, "/tasks/1/undo")
+    await until(lambda: entered.count == 0)
 
 
 async def test_a_mail_for_later_can_be_undone_any_time_and_keeps_its_moment(person: Client, database: Database) -> None:
