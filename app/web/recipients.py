@@ -31,7 +31,7 @@ def shown(people: People) -> Mapping[str, Any]:
         "rows": [[person.cells.get(column, "") for column in people.columns] for person in people.found[:ROWS_SHOWN]]
         if people.columns
         else [],
-        "items": _items(people),
+        "chips": _chips(people),
     }
 
 
@@ -52,7 +52,7 @@ def left_out(duplicates: int) -> str:
     return ngettext("{n} duplicate left out", "{n} duplicates left out", duplicates)
 
 
-def _items(people: People) -> str | None:
+def _chips(people: People) -> str | None:
     """A list short enough to be shown one by one, as the script takes it: pairs of what was typed and what is wrong."""
     if people.columns or len(people.entries) > MOST_CHIPS or people.beyond:
         return None
