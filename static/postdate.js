@@ -511,10 +511,26 @@ function editSubject(form) {
     if (!event.target.closest("#edit-subject")) return;
     event.preventDefault();
     await anew(form, "subject", ["fields"]);
-    one("#subject", form).focus();
+    // Who has gone on typing elsewhere meanwhile is left alone: an address must not end up in the subject.
+    if (document.activeElement === document.body || one("#fields", form).contains(document.activeElement)) one("#subject", form).focus();
   });
 }
 
+// Many at once: one box for all on the page, and how many are chosen.
+
+function choose(ticked) {
+  const [boxes, whole, chosen] = [all("input.box"), one("[data-all-of]"), one("#chosen")];
+  if (!whole) return;
+  if (ticked === whole) boxes.forEach((box) => (box.checked = whole.checked));
+  const n = boxes.filter(({ checked }) => checked).length;
+  whole.checked = n > 0 && n === boxes.length;
+  whole.indeterminate = n > 0 && n < boxes.length;
+  chosen.hidden = !n;
+  chosen.textContent = fill(chosen.dataset.chosen, { n });
+}
+
+document.addEventListener("change", ({ target }) => target.matches("input.box, [data-all-of]") && choose(target));
+addEventListener("pageshow", () => choose()); // the browser may have brought back what was chosen
 all("form:has(#scheduled_at)").forEach(prepare);
 all("#letter").forEach((form) => [people, editSubject].forEach((part) => part(form)));
 countDown();

@@ -5,7 +5,7 @@ What one may do to a task, and how it is moved, is said in lifecycle; here it is
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import ColumnElement, Select, Update, case, delete, func, insert, literal, null, select, update
 from sqlalchemy.sql.dml import Delete, Insert, ReturningInsert, ReturningUpdate
@@ -23,17 +23,29 @@ BITE = 200
 
 ALL = 2**31 - 1
 
-Mover = Callable[..., Move]
-ACTIONS: dict[str, tuple[Mover, str]] = {
-    "cancel": (lifecycle.cancel, N_("Cancelled.")),
-    "retry": (lifecycle.retry, N_("Retry what failed.")),
-    "now": (lifecycle.send_now, N_("Send it now.")),
-    "restore": (lifecycle.restore, N_("Undone.")),
-}
-"""What can be done to many tasks: the move, and what its events say, with the bulk's number behind it."""
 
-AFTERWARDS = {"retry": lifecycle.requeue_failed, "restore": lifecycle.requeue_cancelled}
-"""What follows a move, for those that moved."""
+@dataclass(frozen=True)
+class Action:
+    """What can be done to many tasks: which can be moved so, the move, what its events say, and what follows it.
+
+    `rings` is what is done to their rings afterwards: taken back, rung, or entered for the moment they have then.
+    """
+
+    can: ColumnElement[bool]
+    move: Callable[..., Move]
+    why: str
+    rings: Literal["take_back", "ring", "enter"]
+    then: tuple[Callable[[Sequence[int]], Update], ...] = ()
+
+
+ACTIONS = {
+    "cancel": Action(CAN["cancel"], lifecycle.cancel, N_("Cancelled."), "take_back"),
+    "retry": Action(CAN["retry"], lifecycle.retry, N_("Retry what failed."), "ring", (lifecycle.requeue_failed,)),
+    "now": Action(CAN["now"], lifecycle.send_now, N_("Send it now."), "enter"),
+    "arrived": Action(CAN["decide"], lifecycle.decide, lifecycle.ARRIVED, "ring", (lifecycle.arrived, lifecycle.tally)),
+    "again": Action(CAN["decide"], lifecycle.decide, lifecycle.AGAIN, "ring", (lifecycle.send_again, lifecycle.tally)),
+    "restore": Action(CAN["restore"], lifecycle.restore, N_("Undone."), "enter", (lifecycle.requeue_cancelled,)),
+}
 
 
 @dataclass(frozen=True)
@@ -63,7 +75,7 @@ def highest() -> Select[int]:
 
 def tally(chosen: Chosen, action: str) -> Select[str, int, int, int]:
     """Of the tasks chosen, by status: how many, how many the action can move, and how many of these are past due."""
-    can = CAN[action]
+    can = ACTIONS[action].can
     return select(
         Task.status,
         func.count(),
@@ -74,7 +86,7 @@ def tally(chosen: Chosen, action: str) -> Select[str, int, int, int]:
 
 def sample(chosen: Chosen, action: str, limit: int) -> Select[Task]:
     """The newest of those that the action can move."""
-    return select(Task).where(chosen.which(), CAN[action]).order_by(Task.id.desc()).limit(limit)
+    return select(Task).where(chosen.which(), ACTIONS[action].can).order_by(Task.id.desc()).limit(limit)
 
 
 # To open one: all three in one transaction
@@ -87,7 +99,7 @@ def begin(action: str, asked: dict[str, Any], who: str, key: str) -> ReturningIn
 
 def freeze(bulk_id: int, action: str, chosen: Chosen) -> Insert:
     """Write down which tasks it is about: those chosen that can be moved so at this moment, and no others ever."""
-    found = select(literal(bulk_id), Task.id).where(chosen.which(), CAN[action])
+    found = select(literal(bulk_id), Task.id).where(chosen.which(), ACTIONS[action].can)
     return insert(BulkTask).from_select(["bulk_id", "task_id"], found)
 
 
@@ -120,8 +132,13 @@ def bite(bulk: Bulk) -> Select[int]:
 
 def move(bulk: Bulk, task_ids: Sequence[int]) -> Move:
     """Move those of them that still can be moved; each has its event, which names the bulk."""
-    mover, why = ACTIONS[bulk.action]
-    return mover(task_ids, bulk.who, why=f"{why} (bulk {bulk.id})", bulk=bulk.id)
+    action = ACTIONS[bulk.action]
+    return action.move(task_ids, bulk.who, why=f"{action.why} (bulk {bulk.id})", bulk=bulk.id)
+
+
+def follow(bulk: Bulk, task_ids: Sequence[int]) -> list[Update]:
+    """What belongs to the move, for those that moved."""
+    return [then(task_ids) for then in ACTIONS[bulk.action].then]
 
 
 def note(bulk: Bulk, task_ids: Sequence[int], moved: int) -> tuple[Update, Delete]:
@@ -138,6 +155,14 @@ def note(bulk: Bulk, task_ids: Sequence[int], moved: int) -> tuple[Update, Delet
             ended_at=now() if done else None,
         ),
         delete(BulkTask).where(BulkTask.bulk_id == bulk.id, BulkTask.task_id <= cursor),
+    )
+
+
+def stop(bulk_id: int) -> tuple[Update, Delete]:
+    """End it where it is. What it has moved stays moved, and the rest is left as it is."""
+    return (
+        update(Bulk).where(Bulk.id == bulk_id, Bulk.ended_at.is_(None)).values(ended_at=now()),
+        delete(BulkTask).where(BulkTask.bulk_id == bulk_id),
     )
 
 

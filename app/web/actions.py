@@ -17,7 +17,6 @@ from sqlalchemy.exc import IntegrityError
 
 from app import log
 from app.db import AsyncDatabase, rows
-from app.mail import N_
 from app.mail.templates import Templates
 from app.ring import Rings, ringing_of
 from app.tasks import lifecycle, queries
@@ -145,7 +144,7 @@ class Actions:
     async def decide(self, task_id: int, by: str, arrived: bool, address: str | None = None) -> bool:
         """Whether something of it was unknown, for one address or at all, and now is sent, or is sent again."""
         decision = lifecycle.arrived if arrived else lifecycle.send_again
-        why = N_("It arrived, a person said.") if arrived else N_("A person said to send it again.")
+        why = lifecycle.ARRIVED if arrived else lifecycle.AGAIN
         try:
             async with self.database.writing() as db:
                 moved = (await db.execute(lifecycle.decide(task_id, by, why))).first()

@@ -45,7 +45,7 @@ def install(app: Quart) -> None:
     app.jinja_env.install_gettext_callables(gettext, ngettext, newstyle=False)  # type: ignore[attr-defined]
     app.jinja_env.globals.update(
         language=language, languages=LANGUAGES, moment=moment, relative=relative, people=people, clock=clock, date=date,
-        lasting=lasting,
+        lasting=lasting, reason=reason,
     )  # fmt: skip
 
 
@@ -77,6 +77,12 @@ def gettext(text: str, **params: object) -> str:
 def ngettext(one: str, many: str, n: int, **params: object) -> str:
     """The same, chosen by the number `n`, which fills the place {n}."""
     return _catalogues[language()].ngettext(one, many, n).format(n=n, **params)
+
+
+def reason(why: str) -> str:
+    """Why a task was moved; where many were at once, with the number of that action."""
+    text, of_many, number = why.removesuffix(")").rpartition(" (bulk ")
+    return gettext(text) + gettext(" (many at once, no. {n})", n=number) if of_many else gettext(why)
 
 
 def translate(mistake: Mistake) -> str:

@@ -98,6 +98,15 @@ async def show(bulk_id: int) -> str:
     return await render_template("bulk.html", bulk=found, workers=workers, zone=zone, soon=SOON)
 
 
+@blueprint.post("/bulk/<int:bulk_id>/stop")
+async def stop(bulk_id: int) -> ResponseReturnValue:
+    """Go no further."""
+    async with postdate().database.writing() as db:
+        for statement in bulk.stop(bulk_id):
+            await db.execute(statement)
+    return redirect(url_for("many.show", bulk_id=bulk_id), 303)
+
+
 async def _ask(form: Form, more: bool = False) -> str:
     action, chosen, asked = _action(form), await _chosen(form), read_asked(form)
     async with postdate().database.reading() as db:

@@ -53,23 +53,22 @@ class Bulks(threading.Thread):
                 return False
             task_ids = list(db.scalars(bulk.bite(taken)))
             moved = db.execute(bulk.move(taken, task_ids)).all() if task_ids else []
-            if (follow := bulk.AFTERWARDS.get(taken.action)) and moved:
-                db.execute(follow([row.id for row in moved]))
-            for statement in bulk.note(taken, task_ids, len(moved)):
+            follow = bulk.follow(taken, [row.id for row in moved]) if moved else []
+            for statement in (*follow, *bulk.note(taken, task_ids, len(moved))):
                 db.execute(statement)
-        self._tell(taken.action, moved)
+        self._tell(bulk.ACTIONS[taken.action], moved)
         return True
 
-    def _tell(self, action: str, moved: Sequence[Row[Any]]) -> None:
+    def _tell(self, action: bulk.Action, moved: Sequence[Row[Any]]) -> None:
         """What Redis is not told, the timekeeper and the reconciler find in the rows."""
         ringings = [ringing_of(row) for row in moved]
         try:
-            if action == "cancel":
-                self.rings.take_back(ringings)
-            elif action == "retry":
-                self.rings.ring(ringings)
-            elif action in ("now", "restore"):
+            if action.rings == "enter":
                 self.rings.enter([(each, row.due_at) for each, row in zip(ringings, moved, strict=True)])
+            elif action.rings == "ring":
+                self.rings.ring(ringings)
+            else:
+                self.rings.take_back(ringings)
         except (RedisError, OSError) as error:
             logger.warning("Redis is away; the timekeeper will see the rows", error=str(error))
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from itertools import count
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.browser.conftest import NewPage
 
@@ -41,6 +41,19 @@ def test_another_template_shows_its_fields_and_keeps_what_was_typed(page: Page) 
     expect(page.locator("[name='variables.event'][type=hidden]")).to_have_value("Workshop")
     page.locator("#template").select_option("email/reminder")
     expect(page.locator("input[name='variables.event']:not([type=hidden])")).to_have_value("Workshop")
+
+
+def test_the_subject_takes_no_focus_from_who_goes_on_typing_elsewhere(page: Page) -> None:
+    held: list[Route] = []
+    page.route("**/compose", lambda route: held.append(route))
+    page.locator("#edit-subject").click()
+    page.locator("#adding").focus()
+    page.wait_for_timeout(0)  # lets the request come up
+    assert len(held) == 1
+    held[0].continue_()
+    expect(page.locator("#edit-subject")).to_have_count(0)
+    page.keyboard.type("ben@example.com")
+    expect(page.locator("#adding")).to_have_value("ben@example.com")
 
 
 def test_the_time_field_is_there_for_later_only(page: Page) -> None:

@@ -72,7 +72,7 @@ async def test_the_page_says_how_many_which_and_why_others_are_left_alone(person
 async def test_it_is_begun_frozen_carried_out_and_told(person: Client, database: Database, redis_url: str) -> None:
     some(database, "scheduled", "scheduled", "finished")
     _, page = await post(person, "/bulk", action="cancel", status="scheduled")
-    assert '<span class="chip">Scheduled</span>' in page
+    assert '<span class="tag">Scheduled</span>' in page
     fields = hidden(page)
     assert (fields["highest"], fields["total"], fields["status"]) == ("3", "2", "scheduled")
     some(database, "scheduled")
@@ -163,6 +163,30 @@ async def test_a_cancelling_of_many_is_undone_by_a_button(person: Client, databa
     assert "Undo …" not in page
 
 
+async def test_one_under_way_can_be_stopped_where_it_is(person: Client, database: Database, redis_url: str) -> None:
+    some(database, "scheduled", "scheduled")
+    _, page = await post(person, "/bulk", action="cancel")
+    _, where = await post(person, "/bulk/start", **hidden(page))
+    assert 'action="/bulk/1/stop"' in await page_of(person, where)
+    assert await post(person, "/bulk/1/stop") == (303, "/bulk/1")
+    carry_out(database, redis_url)
+    page = await page_of(person, where)
+    assert "0 of 2 · Stopped" in page
+    assert "Not reached" in page
+    assert statuses(database) == ["scheduled", "scheduled"]
+
+
+async def test_an_event_says_that_many_were_moved_in_the_readers_language(
+    person: Client, database: Database, redis_url: str
+) -> None:
+    some(database, "scheduled")
+    _, page = await post(person, "/bulk", action="cancel")
+    await post(person, "/bulk/start", **hidden(page))
+    carry_out(database, redis_url)
+    assert "Cancelled. (many at once, no. 1)" in await page_of(person, "/tasks/1")
+    assert "취소했습니다. (한꺼번에 처리 1번)" in await page_of(person, "/tasks/1?lang=ko")
+
+
 async def test_retry_leaves_what_is_only_unknown_to_a_person(person: Client, database: Database) -> None:
     some(database, "failed", "failed")
     with database.writing() as db:
@@ -195,7 +219,7 @@ async def test_it_speaks_korean_and_the_language_can_be_changed_in_the_middle(
     fields = hidden(page)
     _, page = await post(person, "/bulk?lang=en", **fields)
     assert "Cancel 1 mail?" in page
-    assert '<span class="chip">Scheduled</span>' in page
+    assert '<span class="tag">Scheduled</span>' in page
 
 
 async def test_the_history_has_a_box_for_each_row_and_the_bar_keeps_the_filter(

@@ -42,6 +42,7 @@ WHO_MAY = {
     "POST /bulk": "s+s",
     "POST /bulk/start": "s+s",
     "GET /bulk/<int:bulk_id>": "s+s",
+    "POST /bulk/<int:bulk_id>/stop": "s+s",
     "GET /charts": "s+s",
     "GET /failures": "s+s",
     "GET /mailbox": "s+s",

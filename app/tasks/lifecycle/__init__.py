@@ -20,6 +20,8 @@ from app.tasks.lifecycle.due import condemn, give_up, hold_late, lose, lose_stra
 from app.tasks.lifecycle.held import BATCH, LEASE, claim, give_back, keep, mark, put_back, record, settle
 from app.tasks.lifecycle.moves import WAITING, Move
 from app.tasks.lifecycle.people import (
+    AGAIN,
+    ARRIVED,
     CAN,
     arrived,
     cancel,
@@ -34,8 +36,8 @@ from app.tasks.lifecycle.people import (
 from app.tasks.lifecycle.undone import Plan, plan, replan, requeue_cancelled, restore
 
 __all__ = [
-    "BATCH", "CAN", "LEASE", "WAITING", "Move", "Plan", "arrived", "cancel", "claim", "condemn", "decide", "give_back",
-    "give_up", "hold_late", "keep", "lose", "lose_strays", "mark", "plan", "promote", "put_back", "record", "release",
-    "replan", "requeue_cancelled", "requeue_failed", "reschedule", "restore", "retry", "ring_again", "send_again",
-    "send_now", "settle", "tally", "undo",
+    "AGAIN", "ARRIVED", "BATCH", "CAN", "LEASE", "WAITING", "Move", "Plan", "arrived", "cancel", "claim", "condemn",
+    "decide", "give_back", "give_up", "hold_late", "keep", "lose", "lose_strays", "mark", "plan", "promote",
+    "put_back", "record", "release", "replan", "requeue_cancelled", "requeue_failed", "reschedule", "restore",
+    "retry", "ring_again", "send_again", "send_now", "settle", "tally", "undo",
 ]  # fmt: skip

@@ -5,7 +5,7 @@ from sqlalchemy import Update, case, or_, select
 from app.db import now
 from app.mail import N_
 from app.tasks.books import Fault
-from app.tasks.lifecycle.moves import WAITING, Move, among, count, delivery, held, needs_a_person, task
+from app.tasks.lifecycle.moves import WAITING, Move, Which, among, count, delivery, held, needs_a_person, task, these
 from app.tasks.model import Delivery, DeliveryStatus, OnUnknown, Task, TaskStatus
 
 CRASHES = 3
@@ -123,9 +123,9 @@ def give_up(task_id: int) -> Update:
     )
 
 
-def tally(task_id: int) -> Update:
+def tally(which: Which) -> Update:
     """Count a task's deliveries anew."""
-    return task(Task.id == task_id).values(
+    return task(these(which)).values(
         sent=count(DeliveryStatus.SENT),
         failed=count(DeliveryStatus.FAILED),
         unknown=count(DeliveryStatus.UNKNOWN),

@@ -13,12 +13,16 @@ from app.mail import N_
 from app.tasks.lifecycle.moves import WAITING, Move, Which, count, delivery, task, these
 from app.tasks.model import Delivery, DeliveryStatus, Task, TaskStatus
 
+ARRIVED = N_("It arrived, a person said.")
+AGAIN = N_("A person said to send it again.")
+
 CAN: dict[str, ColumnElement[bool]] = {
     "cancel": Task.status.in_(WAITING),
     "reschedule": Task.status.in_(WAITING),
     "now": Task.status == TaskStatus.SCHEDULED,
     "retry": and_(Task.status == TaskStatus.FAILED, count(DeliveryStatus.FAILED) > 0),
     "restore": Task.status == TaskStatus.CANCELLED,
+    "decide": and_(Task.status.in_((TaskStatus.FAILED, TaskStatus.QUEUED)), count(DeliveryStatus.UNKNOWN) > 0),
 }
 """That a task may be moved so."""
 
@@ -113,40 +117,36 @@ def requeue_failed(which: Which) -> Update:
     )
 
 
-def decide(task_id: int, by: str, why: str) -> Move:
+def decide(which: Which, by: str, why: str, bulk: int | None = None) -> Move:
     """failed → queued, because a person decides about what is unknown; with `arrived` or `send_again`, and a ring.
 
     A task that is queued already, because others of its deliveries wait, becomes due.
     """
     return (
-        task(
-            Task.id == task_id,
-            Task.status.in_((TaskStatus.FAILED, TaskStatus.QUEUED)),
-            count(DeliveryStatus.UNKNOWN) > 0,
-        )
-        .values(status=TaskStatus.QUEUED, due_at=now(), rung_at=now(), ended_at=None, who=by, why=why, bulk_id=None)
+        task(these(which), CAN["decide"])
+        .values(status=TaskStatus.QUEUED, due_at=now(), rung_at=now(), ended_at=None, who=by, why=why, bulk_id=bulk)
         .returning(Task.id, Task.attempt, Task.queue)
     )
 
 
-def _unknown(task_id: int, address: str | None) -> Update:
+def _unknown(which: Which, address: str | None) -> Update:
     chosen: list[ColumnElement[bool]] = [] if address is None else [Delivery.address == address]
-    return delivery(Delivery.task_id == task_id, Delivery.status == DeliveryStatus.UNKNOWN, *chosen)
+    return delivery(these(which, Delivery.task_id), Delivery.status == DeliveryStatus.UNKNOWN, *chosen)
 
 
-def arrived(task_id: int, address: str | None = None) -> Update:
+def arrived(which: Which, address: str | None = None) -> Update:
     """unknown → sent, for one address or all: a person says so."""
-    return _unknown(task_id, address).values(
+    return _unknown(which, address).values(
         status=DeliveryStatus.SENT, reply=N_("A person said that it arrived."), updated_at=now()
     )
 
 
-def send_again(task_id: int, address: str | None = None) -> Update:
+def send_again(which: Which, address: str | None = None) -> Update:
     """unknown → queued, for one address or all: a person says so, though it may arrive twice."""
-    return _unknown(task_id, address).values(
+    return _unknown(which, address).values(
         status=DeliveryStatus.QUEUED,
         attempt=0,
         due_at=None,
-        reply=N_("A person said to send it again."),
+        reply=AGAIN,
         updated_at=now(),
     )

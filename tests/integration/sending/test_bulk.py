@@ -1,6 +1,7 @@
 """One action on many tasks, carried out by real workers on the real databases."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -11,8 +12,10 @@ from app.tasks import bulk, lifecycle, queries
 from app.tasks.books import Bulk, BulkTask
 from app.tasks.model import Delivery, Task, TaskEvent
 from app.tasks.queries import Filter
+from app.worker.bulks import Bulks
 from tests.integration.sending.test_moves import LATER, claim, move
 from tests.parts import Office, wait_until
+from tests.sink import HANG_UP
 
 
 def many(office: Office, n: int, at: datetime | None = LATER) -> list[int]:
@@ -119,6 +122,37 @@ def test_many_are_retried_each_once_and_what_was_sent_stays_sent(office: Office)
     assert office.sink.addresses == {"r0@example.com": 30, "r1@example.com": 30}
 
 
+@pytest.mark.parametrize(("action", "arrived"), [("arrived", 1), ("again", 2)])
+def test_what_is_unknown_is_decided_for_many_at_once(office: Office, action: str, arrived: int) -> None:
+    office.sink.script = lambda step, address: HANG_UP if (step, address[:2]) == ("taken", "r1") else None
+    with office.worker():
+        ids = [office.submit(2) for _ in range(5)]
+        for task_id in ids:
+            assert office.wait_for(task_id) == "failed"
+        office.sink.script = lambda step, address: None
+        done = wait_for(office, ask(office, action, bulk.Chosen(highest(office), filter=Filter(status="attention"))))
+        assert (done.total, done.moved) == (5, 5)
+        assert {office.wait_for(task_id, "finished") for task_id in ids} == {"finished"}
+    assert office.sink.addresses == {"r0@example.com": 5, "r1@example.com": 5 * arrived}
+    counts = {status: int(n) for status, n in office.all(queries.counts()) if n}
+    assert counts == {"finished": 5}
+
+
+def test_one_that_is_stopped_leaves_the_rest_as_it_was(office: Office) -> None:
+    ids = many(office, 300)
+    bulk_id = ask(office, "cancel", bulk.Chosen(highest(office), filter=Filter()))
+    hand = Bulks(office.database, office.rings, lambda: True)
+    assert hand.bite()
+    with office.database.writing() as db:
+        for statement in bulk.stop(bulk_id):
+            db.execute(statement)
+    assert not hand.bite()
+    done = office.one(bulk.read(bulk_id))[0]
+    assert (done.total, done.seen, done.moved) == (300, 200, 200)
+    assert statuses(office, ids[:200]) == {"cancelled"}
+    assert statuses(office, ids[200:]) == {"scheduled"}
+
+
 def test_many_are_sent_now(office: Office) -> None:
     ids = many(office, 30)
     with office.worker():
@@ -143,10 +177,6 @@ def test_a_worker_killed_in_the_middle_leaves_it_to_the_next_and_no_task_is_move
 
 
 def test_two_who_carry_it_out_at_once_move_each_task_once(office: Office) -> None:
-    from concurrent.futures import ThreadPoolExecutor
-
-    from app.worker.bulks import Bulks
-
     many(office, 700)
     bulk_id = ask(office, "cancel", bulk.Chosen(highest(office), filter=Filter()))
     workers = [Bulks(office.database, office.rings, lambda: True) for _ in range(2)]
