@@ -284,13 +284,31 @@ function countDown() {
   }
 }
 
-document.addEventListener("keydown", (event) => {
-  const typing = event.target.closest("input, textarea, select");
-  if (event.key !== "z" || event.ctrlKey || event.metaKey || event.altKey || event.repeat || typing) return;
+function undo() {
   const button = one("[data-undo]");
   if (!button || button.ariaBusy === "true") return;
   button.ariaBusy = "true";
   button.click();
+}
+
+// Keys: z undoes, / searches, Escape closes what is open around the focus.
+
+function search(event) {
+  event.preventDefault();
+  const field = one("#q");
+  if (field) field.select();
+  else location.assign("/history#q");
+}
+
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.repeat || event.isComposing) return;
+  const open = event.key === "Escape" && event.target.closest("details[open]");
+  if (open) {
+    open.open = false;
+    one("summary", open).focus();
+  } else if (!event.target.closest("input:not(.box), textarea, select")) {
+    ({ z: undo, "/": search })[event.key]?.(event);
+  }
 });
 
 // Whom it goes to. The text is what counts; here it is shown as chips, or, where there are many, by its number.
@@ -534,6 +552,7 @@ addEventListener("pageshow", () => choose()); // the browser may have brought ba
 all("form:has(#scheduled_at)").forEach(prepare);
 all("#letter").forEach((form) => [people, editSubject].forEach((part) => part(form)));
 countDown();
+if (location.hash === "#q") one("#q")?.focus();
 if (!("autofocus" in HTMLElement.prototype)) one("[autofocus]")?.focus();
 addEventListener("pageshow", () => all("[aria-busy]").forEach((busy) => (busy.ariaBusy = null)));
 document.addEventListener("visibilitychange", () => lookLater(0));
