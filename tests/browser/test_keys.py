@@ -11,7 +11,8 @@ SEEN = """() => {
     const it = document.activeElement, style = getComputedStyle(it), cover = getComputedStyle(it, "::after");
     const within = it.closest(".chips, .switch label, .files");
     const parts = within ? [within, ...within.querySelectorAll("span, label")] : [];
-    return [style, cover, ...parts.map((one) => getComputedStyle(one))].some((one) => one.outlineStyle !== "none" && parseFloat(one.outlineWidth) > 0);
+    const styles = [style, cover, ...parts.map((one) => getComputedStyle(one))];
+    return styles.some((one) => one.outlineStyle !== "none" && parseFloat(one.outlineWidth) > 0);
 }"""
 
 
