@@ -79,6 +79,7 @@ def _install(app: Quart, settings: Settings) -> None:
     from app.web import (
         api,
         compose,
+        export,
         failures,
         health,
         history,
@@ -100,7 +101,7 @@ def _install(app: Quart, settings: Settings) -> None:
     app.before_request(_refuse_large_pages)
     security.install(app)
     problem.install(app)
-    for part in (compose, preview, history, many, task, moves, overview, failures, signin, api, health):
+    for part in (compose, preview, history, export, many, task, moves, overview, failures, signin, api, health):
         app.register_blueprint(part.blueprint)
     if settings.mail_stays_here:
         app.register_blueprint(mailbox.blueprint)

@@ -40,11 +40,14 @@ async def show() -> str:
         trouble, workers = (await db.execute(queries.way_out())).one()
         fault = await db.scalar(queries.fault_words(asked.fault)) if asked.fault else None
     rows = [_row(task, address, app.templates) for task, address in found[: queries.PAGE]]
+    older = rows[-1].task.id if len(found) > queries.PAGE else None
+    tabs = dict(by_tab(counts))
     return await render_template(
         "history.html",
         rows=rows,
         asked=asked,
-        tabs=list(by_tab(counts)),
+        tabs=tabs,
+        fitting=len(rows) if not (older or asked.cursor) else None if asked.narrows else tabs.get(asked.status),
         trouble=trouble,
         workers=workers,
         undo_left=undo_left,
@@ -52,7 +55,7 @@ async def show() -> str:
         errors={name: [translate(mistake) for mistake in some] for name, some in asked.mistakes.items()},
         templates=app.templates.names(),
         writers=await accounts.writers(app.database),
-        older=rows[-1].task.id if len(found) > queries.PAGE else None,
+        older=older,
         look_again=look_again([row.task for row in rows]),
         last_event=last_event,
     )

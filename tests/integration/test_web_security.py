@@ -31,6 +31,8 @@ WHO_MAY = {
     "GET /compose/preview": "s+s",
     "POST /compose/preview": "s+s",
     "GET /history": "s+s",
+    "GET /export.csv": "s+s",
+    "GET /export.ndjson": "s+s",
     "GET /tasks/<int:task_id>": "s+s",
     "POST /tasks/<int:task_id>/now": "s+s",
     "POST /tasks/<int:task_id>/decide": "s+s",
