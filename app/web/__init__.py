@@ -17,6 +17,7 @@ from app.db import AsyncDatabase
 from app.mail.templates import Templates
 from app.ring import Rings, connect
 from app.web.actions import Actions
+from app.web.compress import compress
 
 ROOT = Path(__file__).parents[2]
 STATIC = ROOT / "static"
@@ -62,6 +63,7 @@ def create_app(settings: Settings, *, rings: Rings | None = None) -> Quart:
     app.url_map.converters["int"] = Id
     app.after_serving(_close)
     app.url_defaults(_with_hash)
+    app.after_request(compress)  # first here: it is the last to have the answer
     app.after_request(_keep_static)
     app.add_url_rule("/", "home", _home)
     _install(app, settings)
