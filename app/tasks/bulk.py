@@ -35,7 +35,7 @@ class Action:
     move: Callable[..., Move]
     why: str
     rings: Literal["take_back", "ring", "enter"]
-    then: tuple[Callable[[Sequence[int]], Update], ...] = ()
+    then: tuple[Callable[..., Update], ...] = ()
 
 
 ACTIONS = {
@@ -133,12 +133,17 @@ def bite(bulk: Bulk) -> Select[int]:
 def move(bulk: Bulk, task_ids: Sequence[int]) -> Move:
     """Move those of them that still can be moved; each has its event, which names the bulk."""
     action = ACTIONS[bulk.action]
-    return action.move(task_ids, bulk.who, why=f"{action.why} (bulk {bulk.id})", bulk=bulk.id)
+    return action.move(task_ids, bulk.who, why=f"{action.why} (bulk {bulk.id})", bulk=bulk.id, **_only(bulk))
 
 
 def follow(bulk: Bulk, task_ids: Sequence[int]) -> list[Update]:
     """What belongs to the move, for those that moved."""
-    return [then(task_ids) for then in ACTIONS[bulk.action].then]
+    return [then(task_ids, **_only(bulk)) for then in ACTIONS[bulk.action].then]
+
+
+def _only(bulk: Bulk) -> dict[str, int]:
+    """Of tasks that were chosen by why somebody failed, those are tried again, and nobody who failed otherwise."""
+    return {"fault": int(bulk.asked["fault"])} if bulk.action == "retry" and "fault" in bulk.asked else {}
 
 
 def note(bulk: Bulk, task_ids: Sequence[int], moved: int) -> tuple[Update, Delete]:

@@ -2,13 +2,16 @@
 
 import re
 from datetime import UTC, datetime, timedelta
+from html import unescape
 
 from quart.typing import TestClientProtocol as Client
 from sqlalchemy import select
 
 from app.db import Database
 from app.tasks import lifecycle, overview
+from app.tasks.books import Bulk, BulkTask
 from app.tasks.model import Delivery
+from tests.integration.conftest import OUR_PAGE
 from tests.integration.test_pages_history import page_of, store
 from tests.parts import answer
 
@@ -86,6 +89,24 @@ async def test_a_group_can_be_tried_again_and_what_waits_cancelled_where_somethi
     with database.writing() as db:
         db.execute(lifecycle.cancel(task_id, "somebody"))
     assert 'value="cancel"' not in await page_of(person, "/failures")
+
+
+async def test_trying_a_cause_again_is_asked_about_first_and_means_those_of_the_cause(
+    person: Client, database: Database
+) -> None:
+    refused(database, "anna@example.com")
+    refused(database, "ben@example.com", reply=FULL)
+    asked = await person.post("/bulk", form={"fault": "2", "action": "retry"}, headers=OUR_PAGE)
+    page = unescape(await asked.get_data(as_text=True))
+    assert "Retry what failed of 1 mail?" in page
+    assert "Only those whom mail servers refused for this reason are tried again." in page
+    assert "Failed because: 550 5.1.1 …@…: no such user" in page
+    hidden = dict(re.findall(r'<input type="hidden" name="(\w+)" value="(.*?)">', page))
+    started = await person.post("/bulk/start", form=hidden, headers=OUR_PAGE)
+    assert started.status_code == 303
+    with database.reading() as db:
+        assert db.scalar(select(Bulk.asked)) == {"fault": "2", "highest": "2"}
+        assert db.scalars(select(BulkTask.task_id)).all() == [1]
 
 
 async def test_what_is_tried_again_leaves_its_group(person: Client, database: Database) -> None:

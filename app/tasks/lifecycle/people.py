@@ -6,7 +6,7 @@ What may be moved is said in `CAN`, once, for the moves and for whoever asks bef
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Update, and_
+from sqlalchemy import ColumnElement, Select, Update, and_, false, func, or_, select
 
 from app.db import after, now
 from app.mail import N_
@@ -90,18 +90,24 @@ def send_now(which: Which, by: str, why: str = N_("Send it now."), bulk: int | N
     )
 
 
-def retry(which: Which, by: str, why: str = N_("Retry what failed."), bulk: int | None = None) -> Move:
-    """failed → queued. To be followed by `requeue_failed` for those that moved, and by rings."""
+def retry(
+    which: Which, by: str, why: str = N_("Retry what failed."), bulk: int | None = None, fault: int | None = None
+) -> Move:
+    """failed → queued; with `fault`, for what failed because of it. To be followed by `requeue_failed` with the same
+    `fault` for those that moved, and by rings.
+    """
+    stays, doubtful = _stays_failed(fault), [*_stays_failed(fault), Delivery.reply.like("4%")]
+    because = [] if fault is None else [_deliveries(*_failed(fault)).exists()]
     return (
-        task(these(which), CAN["retry"])
+        task(these(which), CAN["retry"], *because)
         .values(
             status=TaskStatus.QUEUED,
             due_at=now(),
             rung_at=now(),
             ended_at=None,
             error=None,
-            failed=0,
-            attention=Task.unknown > 0,
+            failed=_deliveries(*stays).with_only_columns(func.count()).scalar_subquery(),
+            attention=or_(Task.unknown > 0, _deliveries(*doubtful).exists()),
             who=by,
             why=why,
             bulk_id=bulk,
@@ -110,11 +116,24 @@ def retry(which: Which, by: str, why: str = N_("Retry what failed."), bulk: int 
     )
 
 
-def requeue_failed(which: Which) -> Update:
+def requeue_failed(which: Which, fault: int | None = None) -> Update:
     """failed → queued for a task's deliveries. What is unknown stays: that is another decision."""
-    return delivery(these(which, Delivery.task_id), Delivery.status == DeliveryStatus.FAILED).values(
+    return delivery(these(which, Delivery.task_id), *_failed(fault)).values(
         status=DeliveryStatus.QUEUED, attempt=0, due_at=None, reply=None, fault_id=None, updated_at=now()
     )
+
+
+def _failed(fault: int | None) -> list[ColumnElement[bool]]:
+    because = [] if fault is None else [Delivery.fault_id == fault]
+    return [Delivery.status == DeliveryStatus.FAILED, *because]
+
+
+def _stays_failed(fault: int | None) -> list[ColumnElement[bool]]:
+    return [Delivery.status == DeliveryStatus.FAILED, false() if fault is None else Delivery.fault_id.is_distinct_from(fault)]
+
+
+def _deliveries(*where: ColumnElement[bool]) -> Select[int]:
+    return select(Delivery.id).where(Delivery.task_id == Task.id, *where).correlate(Task)
 
 
 def decide(which: Which, by: str, why: str, bulk: int | None = None) -> Move:

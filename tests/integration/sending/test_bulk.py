@@ -22,10 +22,10 @@ def many(office: Office, n: int, at: datetime | None = LATER) -> list[int]:
     return [office.submit(1, at=at, rings=False) for _ in range(n)]
 
 
-def ask(office: Office, action: str, chosen: bulk.Chosen, key: str | None = None) -> int:
+def ask(office: Office, action: str, chosen: bulk.Chosen, key: str | None = None, **asked: str) -> int:
     """As the page does it; the bulk's id."""
     with office.database.writing() as db:
-        bulk_id = db.execute(bulk.begin(action, {}, "boss", key or str(datetime.now(UTC)))).scalar_one()
+        bulk_id = db.execute(bulk.begin(action, asked, "boss", key or str(datetime.now(UTC)))).scalar_one()
         db.execute(bulk.freeze(bulk_id, action, chosen))
         db.execute(bulk.count(bulk_id))
     return bulk_id
