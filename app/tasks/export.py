@@ -17,11 +17,6 @@ ROWS = 500
 """How many are read at a time: of tasks, and of recipients."""
 
 
-def highest() -> Select[int]:
-    """The id of the newest task: what is stored later is not meant."""
-    return select(func.coalesce(func.max(Task.id), 0))
-
-
 def tasks(filter: Filter, before: int) -> Select[*tuple[Any, ...]]:
     """The next ones, newest first, whose ids are smaller than `before`."""
     return select(

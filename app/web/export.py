@@ -13,7 +13,7 @@ from quart.typing import ResponseReturnValue
 from sqlalchemy import Row
 
 from app.db import AsyncDatabase
-from app.tasks import export
+from app.tasks import bulk, export
 from app.tasks.search import Filter
 from app.web import postdate
 from app.web.filters import read_asked
@@ -52,7 +52,7 @@ async def _file(
         return redirect(f"/history?{request.query_string.decode()}", 303)
     app = postdate()
     zone = ZoneInfo(app.settings.timezone)
-    before = (await _read(app.database, export.highest()))[0][0] + 1
+    before = (await _read(app.database, bulk.highest()))[0][0] + 1
     lines = _lines(app.database, asked.filter(zone.key), before, zone)
     response = Response(b"" if request.method == "HEAD" else _written(lines, written, head), content_type=content_type)
     response.timeout = None  # it takes as long as its reader does

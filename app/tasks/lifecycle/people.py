@@ -129,7 +129,10 @@ def _failed(fault: int | None) -> list[ColumnElement[bool]]:
 
 
 def _stays_failed(fault: int | None) -> list[ColumnElement[bool]]:
-    return [Delivery.status == DeliveryStatus.FAILED, false() if fault is None else Delivery.fault_id.is_distinct_from(fault)]
+    return [
+        Delivery.status == DeliveryStatus.FAILED,
+        false() if fault is None else Delivery.fault_id.is_distinct_from(fault),
+    ]
 
 
 def _deliveries(*where: ColumnElement[bool]) -> Select[int]:
