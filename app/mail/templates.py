@@ -5,7 +5,7 @@ the text; and `email/welcome.html`, which may show `cid:logo.png`, the file `ema
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,6 +35,18 @@ class Template:
     images: tuple[Image, ...]
     stamp: Stamp
     _parts: Parts
+
+    @classmethod
+    def of(cls, name: str, sources: Sequence[str], images: tuple[Image, ...]) -> "Template":
+        """A template from the `sources` of another."""
+        subject, text, html = sources
+        parts = Part(subject), Part(text), Part(html, html=True)
+        return cls(name, _needed(parts), images, (), parts)
+
+    @property
+    def sources(self) -> list[str]:
+        """Subject, text and HTML, with its styles where they belong: what is filled in."""
+        return [part.source for part in self._parts]
 
     @property
     def subject(self) -> str:

@@ -27,6 +27,16 @@ class Fault(Base):
     last_at: Mapped[datetime | None]
 
 
+class Edition(Base):
+    """A template as it was when messages were written from it, with their sender and zone: see app/mail/edition.py."""
+
+    __tablename__ = "editions"
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=True)
+    digest: Mapped[str] = mapped_column(String(64), unique=True)  # SHA-256 of its source
+    source: Mapped[str] = mapped_column(Text)
+
+
 class Hour(Base):
     """What ended in an hour (UTC), and how late tasks began, in milliseconds: the sum over its shards."""
 

@@ -4,7 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, ForeignKey, Index, Integer, String, Text, UniqueConstraint, text
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, Integer, LargeBinary, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db import Base, now
@@ -128,6 +128,9 @@ class Delivery(Base):
     message_id: Mapped[str] = mapped_column(String(255))  # the same on every attempt
     reply: Mapped[str | None] = mapped_column(Text)  # the server's own words, or what happened instead
     fault_id: Mapped[int | None] = mapped_column(Id)  # why it failed; None unless it did, and for tests
+    edition_id: Mapped[int | None] = mapped_column(Id)  # of its template, as it was at the last attempt
+    written_at: Mapped[datetime | None]  # the Date of the message of the last attempt
+    digest: Mapped[bytes | None] = mapped_column(LargeBinary(32))  # SHA-256 of its bytes, once the outcome is known
     updated_at: Mapped[datetime] = mapped_column(default=now())
 
     __table_args__ = (

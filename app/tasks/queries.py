@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Select, func, select
 
 from app.db import now
-from app.tasks.books import Fault, Sender, Worker
+from app.tasks.books import Edition, Fault, Sender, Worker
 from app.tasks.model import Delivery, Task, TaskCount, TaskEvent, TaskStatus
 from app.tasks.search import Filter as Filter
 from app.tasks.search import ids
@@ -55,10 +55,35 @@ def task_by_key(key: str) -> Select[Task]:
     return select(Task).where(Task.idempotency_key == key)
 
 
-def deliveries(task_id: int, cursor: str | None = None, limit: int = PAGE) -> Select[Delivery]:
-    """By address, after `cursor` (an address); one more than `limit`, as above."""
+def deliveries(
+    task_id: int, cursor: str | None = None, limit: int = PAGE, status: str | None = None, q: str | None = None
+) -> Select[Delivery]:
+    """By address, after `cursor` (an address), with this status, and `q` in the address; one more than `limit`."""
     found = select(Delivery).where(Delivery.task_id == task_id).order_by(Delivery.address).limit(limit + 1)
+    if status:
+        found = found.where(Delivery.status == status)
+    if q:
+        found = found.where(func.lower(Delivery.address).contains(q.lower(), autoescape=True))
     return found if cursor is None else found.where(Delivery.address > cursor)
+
+
+def delivery_counts(task_id: int) -> Select[str, int]:
+    """How many of a task's deliveries have each status."""
+    return (
+        select(Delivery.status, func.count())
+        .where(Delivery.task_id == task_id)
+        .group_by(Delivery.status)
+        .order_by(Delivery.status)
+    )
+
+
+def delivery(task_id: int, address: str) -> Select[Delivery]:
+    return select(Delivery).where(Delivery.task_id == task_id, Delivery.address == address)
+
+
+def edition(delivery: Delivery) -> Select[str]:
+    """The source of what the latest message of a delivery was written from."""
+    return select(Edition.source).where(Edition.id == delivery.edition_id)
 
 
 def everybody(task_id: int) -> Select[str, str, dict[str, Any]]:
@@ -70,10 +95,19 @@ def everybody(task_id: int) -> Select[str, str, dict[str, Any]]:
     )
 
 
-def events(task_id: int, limit: int = 1000) -> Select[TaskEvent]:
-    """The task's and its deliveries' moves in the order in which they happened, the latest `limit` of them."""
+def events(task_id: int, limit: int = 1000, before: int | None = None) -> Select[TaskEvent]:
+    """The task's and its deliveries' moves in the order in which they happened: the latest `limit` of them, or of those
+    before the one with the id `before`."""
     latest = select(TaskEvent.id).where(TaskEvent.task_id == task_id).order_by(TaskEvent.id.desc()).limit(limit)
+    if before is not None:
+        latest = latest.where(TaskEvent.id < before)
     return select(TaskEvent).where(TaskEvent.id.in_(latest)).order_by(TaskEvent.id)
+
+
+def events_of(task_id: int, address: str) -> Select[TaskEvent]:
+    """One recipient's moves, in the order in which they happened."""
+    of_it = TaskEvent.task_id == task_id, TaskEvent.address == address
+    return select(TaskEvent).where(*of_it).order_by(TaskEvent.id)
 
 
 def written_by(task_id: int) -> Select[str]:

@@ -88,6 +88,7 @@ def _install(app: Quart, settings: Settings) -> None:
         i18n,
         mailbox,
         many,
+        message,
         moves,
         openapi,
         overview,
@@ -103,7 +104,21 @@ def _install(app: Quart, settings: Settings) -> None:
     app.before_request(_refuse_large_pages)
     security.install(app)
     problem.install(app)
-    for part in (compose, preview, history, export, many, task, moves, overview, failures, signin, api, health):
+    for part in (
+        compose,
+        preview,
+        history,
+        export,
+        many,
+        task,
+        message,
+        moves,
+        overview,
+        failures,
+        signin,
+        api,
+        health,
+    ):
         app.register_blueprint(part.blueprint)
     if settings.mail_stays_here:
         app.register_blueprint(mailbox.blueprint)

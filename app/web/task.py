@@ -1,5 +1,6 @@
 """The page of one task: what was asked for, what became of each recipient, and every move with its reason."""
 
+import re
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -12,13 +13,19 @@ from app.tasks.lifecycle import WAITING
 from app.tasks.model import Task
 from app.tasks.submit import Mistakes
 from app.web import postdate
+from app.web.attempts import meaning, what_next
 from app.web.compose import in_words
 from app.web.history import look_again, moment_of, subject, undo_left, zone_of
 from app.web.moment import NATIVE, Moment, when
+from app.web.progress import pace
 
 blueprint = Blueprint("task", __name__)
 
 MOST_EVENTS = 200  # the latest ones; a page with more is not read but scrolled
+STATUSES = ("failed", "unknown", "sending", "queued", "sent", "cancelled")
+"""Of recipients; those that a person looks for first."""
+
+EVENT_ID = re.compile("[0-9]{1,18}")
 OURSELVES = (N_("timekeeper"), N_("reconciler"))  # who moves tasks besides people, programs and workers
 
 
@@ -37,30 +44,63 @@ async def find(task_id: int) -> Task:
 
 async def page(task: Task, typed: Moment | None = None, mistakes: Mistakes | None = None) -> str:
     """The page; with `typed`, the form for another moment is open on it."""
-    app, after = postdate(), request.args.get("after", "").replace("\0", "") or None  # Postgres refuses NUL
-    async with app.database.reading() as db:
-        deliveries = list((await db.scalars(queries.deliveries(task.id, after))).all())
-        events = list((await db.scalars(queries.events(task.id, MOST_EVENTS))).all())
-        written_by = await db.scalar(queries.written_by(task.id))
-    more = len(deliveries) > queries.PAGE
     return await render_template(
         "task.html",
         task=task,
         zone=zone_of(task),
         at_=moment_of(task),
-        subject=subject(task, app.templates),
-        deliveries=deliveries[: queries.PAGE],
-        after=deliveries[queries.PAGE - 1].address if more else None,
-        first_page=after is None,
-        events=events,
-        written_by=written_by,
+        subject=subject(task, postdate().templates),
+        meaning=meaning,
+        what_next=what_next,
         waiting=task.status in WAITING,
         undo_left=undo_left(task),
         opened=typed is not None,
         errors=in_words(mistakes or {}),
         look_again=look_again([task]),
+        **await _people(task),
+        **await _events(task),
         **_when(task, typed),
     )
+
+
+async def _people(task: Task) -> dict[str, Any]:
+    """A page of those that are asked for, and how many there are of each status."""
+    asked = _asked()
+    found = queries.deliveries(task.id, asked["after"], status=asked["status"], q=asked["q"])
+    async with postdate().database.reading() as db:
+        deliveries = list((await db.scalars(found)).all())
+        counts = {status: n for status, n in await db.execute(queries.delivery_counts(task.id))}
+    more = len(deliveries) > queries.PAGE
+    return {
+        "asked": asked,
+        "deliveries": deliveries[: queries.PAGE],
+        "after": deliveries[queries.PAGE - 1].address if more else None,
+        "counts": [(status, counts[status]) for status in STATUSES if status in counts],
+        "findable": task.recipients > queries.PAGE,
+    }
+
+
+async def _events(task: Task) -> dict[str, Any]:
+    """The latest, or those before `?before=`; and the pace that they show."""
+    asked = request.args.get("before", "")
+    before = int(asked) if EVENT_ID.fullmatch(asked) else None
+    async with postdate().database.reading() as db:
+        events = list((await db.scalars(queries.events(task.id, MOST_EVENTS + 1, before))).all())
+        written_by = await db.scalar(queries.written_by(task.id))
+    return {
+        "events": events[-MOST_EVENTS:],
+        "older": events[1].id if len(events) > MOST_EVENTS else None,
+        "newest": before is None,
+        "pace": pace(task, events) if before is None else None,
+        "written_by": written_by,
+    }
+
+
+def _asked() -> dict[str, str | None]:
+    """Which recipients: with a status, with something in their address, after one."""
+    given = {name: request.args.get(name, "").replace("\0", "") for name in ("status", "q", "after")}  # for Postgres
+    given["status"] = given["status"] if given["status"] in STATUSES else ""
+    return {name: value[:320].strip() or None for name, value in given.items()}
 
 
 def _when(task: Task, typed: Moment | None) -> Any:

@@ -20,10 +20,14 @@ Batch = Sequence[Row[Any]]
 
 @dataclass(frozen=True)
 class Handed:
-    """A delivery that was marked, and what became of it; no outcome: it was not handed over after all."""
+    """A delivery that was marked, and what became of it; no outcome: it was not handed over after all.
+
+    `digest` is the SHA-256 of the message, where there was one.
+    """
 
     delivery: Row[Any]
     outcome: Outcome | None
+    digest: bytes | None = None
 
 
 def record(held: Hold, handed: Handed) -> dict[str, Any]:
@@ -35,7 +39,7 @@ def record(held: Hold, handed: Handed) -> dict[str, Any]:
         wait = wait_for_delivery(delivery.attempt, outcome.wait)
         if delivery.attempt >= LAST_ATTEMPT or datetime.now(UTC) - held.task.started_at > LONGEST_TRY:
             status = DeliveryStatus.FAILED if outcome.kind is Kind.later else DeliveryStatus.UNKNOWN
-    return {"of": delivery.id, "to": status.value, "said": outcome.reply, "wait": wait}
+    return {"of": delivery.id, "to": status.value, "said": outcome.reply, "wait": wait, "digest": handed.digest}
 
 
 def _status(held: Hold, outcome: Outcome) -> DeliveryStatus:

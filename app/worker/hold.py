@@ -13,6 +13,8 @@ from sqlalchemy.orm import Session
 
 from app import log
 from app.db import Database
+from app.mail import Mistake
+from app.mail.edition import Edition
 from app.mail.outcome import Outcome
 from app.tasks.lifecycle import LEASE, keep
 
@@ -37,6 +39,7 @@ class Hold:
     begun: float = field(default_factory=time.monotonic)
     gap: float = 0.0  # seconds to leave between two messages
     trouble: Outcome | None = None
+    edition: Edition | Mistake = field(init=False)  # what its next messages are written from, or why they can't be
 
     @property
     def lost(self) -> bool:

@@ -5,7 +5,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from hashlib import sha256
 from os import getpid
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -18,12 +18,12 @@ from app.config import TEMPLATES, Settings
 from app.db import Database
 from app.mail import N_, Mistake
 from app.mail.addresses import Mailbox, parse
-from app.mail.message import compose
 from app.mail.outcome import Kind, Outcome
 from app.mail.templates import Templates
 from app.mail.transport import Connection, parse_url
 from app.tasks import lifecycle, sender
 from app.tasks.retries import wait_for_sender
+from app.worker.editions import Editions
 from app.worker.handed import Batch, Handed, record, tallies, with_faults
 from app.worker.hold import Hold, persist, renewing
 
@@ -49,10 +49,9 @@ class Sender:
         self, database: Database, templates: Templates, connection: Connection, mail_from: Mailbox, zone: ZoneInfo
     ) -> None:
         self.database = database
-        self.templates = templates
         self.connection = connection
         self.mail_from = mail_from
-        self.zone = zone
+        self.editions = Editions(templates, mail_from, zone)
         self.name = f"worker {socket.gethostname()}:{getpid()}"
         self.stopping = threading.Event()
         self.held: Hold | None = None
@@ -133,7 +132,8 @@ class Sender:
         paused, held.gap, _ = db.execute(sender.state()).one()
         had_its_turn = time.monotonic() - held.begun > TURN
         if not self.stopping.is_set() and not paused and not had_its_turn:
-            marked = db.execute(lifecycle.mark(held.task.id, held.token, 1 if held.gap else lifecycle.BATCH)).all()
+            limit = 1 if held.gap else lifecycle.BATCH
+            marked = db.execute(lifecycle.mark(held.task.id, held.token, limit, self.editions.choose(db, held))).all()
             if marked:
                 return sorted(marked, key=lambda delivery: delivery.id)
         why = STOPPED if self.stopping.is_set() else TROUBLE if paused else TURN_OVER if had_its_turn else ASKED_TO_WAIT
@@ -152,27 +152,30 @@ class Sender:
         db.execute(lifecycle.give_back(held.task.id, held.token, trouble.reply, wait, trouble.reply))
 
     def _hand_over(self, held: Hold, batch: Batch) -> Iterator[Handed]:
+        self.editions.stored(held)  # with the marks, whose transaction is committed
         for delivery in batch:
             if held.trouble or held.lost or self.stopping.is_set():
                 yield Handed(delivery, None)
                 continue
             self.stopping.wait(held.gap)
-            outcome = self._send(held, delivery)
-            if outcome.kind is Kind.trouble:
-                held.trouble = outcome
+            handed = self._send(held, delivery)
+            if handed.outcome and handed.outcome.kind is Kind.trouble:
+                held.trouble = handed.outcome
                 yield Handed(delivery, None)
             else:
-                yield Handed(delivery, outcome)
+                yield handed
 
-    def _send(self, held: Hold, delivery: Row[Any]) -> Outcome:
+    def _send(self, held: Hold, delivery: Row[Any]) -> Handed:
         to = Mailbox(delivery.address, delivery.name)
+        variables = {**held.task.variables, **delivery.variables}
         try:
-            template = self.templates.get(held.task.template)
-            content = template.render({**held.task.variables, **delivery.variables}, subject=held.task.subject)
-            message = compose(content, self.mail_from, to, delivery.message_id, datetime.now(self.zone))
+            if isinstance(held.edition, Mistake):
+                raise held.edition
+            message = held.edition.write(variables, held.task.subject, to, delivery.message_id, delivery.written_at)
         except Mistake as mistake:
-            return Outcome(Kind.failed, str(mistake))
-        return self.connection.send(self.mail_from.address, to, message, may_finish=lambda: not held.lost)
+            return Handed(delivery, Outcome(Kind.failed, str(mistake)))
+        outcome = self.connection.send(self.mail_from.address, to, message, may_finish=lambda: not held.lost)
+        return Handed(delivery, outcome, sha256(message).digest())
 
     def settle(self) -> None:
         """Settle the task in hand, if one still is; where that has happened already, nothing moves."""

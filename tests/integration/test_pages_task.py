@@ -12,14 +12,15 @@ from app.tasks.model import Delivery, Task
 from tests.integration.conftest import OUR_PAGE
 from tests.integration.test_pages_compose import at_field
 from tests.integration.test_pages_history import page_of, store
+from tests.parts import answer
 
 
 async def do(client: Client, path: str, **form: str) -> tuple[int, str]:
     """Press a button: the status, and the page that follows."""
-    answer = await client.post(path, form=form, headers=OUR_PAGE)
-    if answer.status_code != 303:
-        return answer.status_code, await answer.get_data(as_text=True)
-    return 303, await page_of(client, answer.headers["Location"])
+    response = await client.post(path, form=form, headers=OUR_PAGE)
+    if response.status_code != 303:
+        return response.status_code, await response.get_data(as_text=True)
+    return 303, await page_of(client, response.headers["Location"])
 
 
 def task(database: Database) -> Task:
@@ -57,8 +58,8 @@ async def test_a_task_that_is_not_there_is_a_page_that_says_so(person: Client, n
     page = await page_of(person, f"/tasks/{number}", 404)
     assert "There is nothing at this address." in page
     for verb in ("cancel", "retry", "reschedule"):
-        answer = await person.post(f"/tasks/{number}/{verb}", headers=OUR_PAGE)
-        assert answer.status_code == 404
+        refused = await person.post(f"/tasks/{number}/{verb}", headers=OUR_PAGE)
+        assert refused.status_code == 404
 
 
 async def test_cancel_takes_back_what_waits(person: Client, database: Database) -> None:
@@ -169,3 +170,47 @@ async def test_many_recipients_come_in_pages(person: Client, database: Database)
     page = await page_of(person, "/tasks/1?after=person099%40example.com")
     assert page.count('<td class="whom">') == 20
     assert 'rel="next"' not in page
+
+
+async def test_beside_the_servers_words_stands_what_they_mean_and_what_happens_next(
+    person: Client, database: Database
+) -> None:
+    store(database, "anna@example.com", "ben@example.com", "cleo@example.com")
+    answer(database, 1, {"anna@example.com": "550 5.1.1 no such user", "ben@example.com": "450 4.2.2 over quota"})
+    page = await page_of(person, "/tasks/1")
+    assert "This mailbox does not exist." in page
+    assert "It is not tried again by itself." in page
+    assert "This mailbox is full." in page
+    assert "Next attempt: in" in page
+    assert '"/tasks/1/message?address=ben%40example.com"' in page
+    one = await page_of(person, "/tasks/1/message?address=anna@example.com")
+    assert "<code>550 5.1.1 no such user</code>" in one
+    assert "This mailbox does not exist." in one
+    korean = await page_of(person, "/tasks/1/message?address=anna@example.com&lang=ko")
+    assert "저절로 다시 보내지 않습니다." in korean
+    await page_of(person, "/tasks/1/message?address=nobody@example.com", 404)
+
+
+async def test_who_failed_is_found_among_many_by_status_and_by_address(person: Client, database: Database) -> None:
+    store(database, *(f"person{n:03}@example.com" for n in range(120)))
+    answer(database, 1, {f"person{n:03}@example.com": "550 5.1.1 no such user" for n in (7, 77, 117)})
+    page = await page_of(person, "/tasks/1")
+    assert re.search(r'\?status=failed">Failed <span class="count">3</span>', page)
+    failed = await page_of(person, "/tasks/1?status=failed")
+    assert re.findall(r'class="whom"><a[^>]*>(\w+)@', failed) == ["person007", "person077", "person117"]
+    found = await page_of(person, "/tasks/1?q=PERSON07")
+    assert found.count('<td class="whom">') == 10
+    assert (await page_of(person, "/tasks/1?q=person_7")).count('<td class="whom">') == 0, "no pattern"
+    further = await page_of(person, "/tasks/1?status=sent&q=person")
+    assert 'href="/tasks/1?status=sent&amp;q=person&amp;after=person050%40example.com"' in further
+
+
+async def test_older_events_are_reached(person: Client, database: Database) -> None:
+    store(database, *(f"person{n:03}@example.com" for n in range(250)))
+    answer(database, 1, {})
+    page = await page_of(person, "/tasks/1")
+    older = re.search(r'rel="prev" href="(/tasks/1\?before=\d+)', page)
+    assert older
+    rest = await page_of(person, older[1])
+    assert 'rel="prev"' not in rest
+    assert page.count("<li data-status") + rest.count("<li data-status") == 253

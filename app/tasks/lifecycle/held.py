@@ -3,7 +3,7 @@
 from sqlalchemy import Update, bindparam, case, exists, func, literal, null, or_, select
 
 from app.db import now
-from app.tasks.books import Sender
+from app.tasks.books import Edition, Sender
 from app.tasks.lifecycle.moves import Move, among, count, delivery, held, needs_a_person, task
 from app.tasks.model import Delivery, DeliveryStatus, Task, TaskStatus
 
@@ -68,10 +68,11 @@ def keep(task_id: int, token: str, sent: int = 0, failed: int = 0, unknown: int 
     )
 
 
-def mark(task_id: int, token: str, limit: int = BATCH) -> Move:
+def mark(task_id: int, token: str, limit: int = BATCH, edition: str | None = None) -> Move:
     """queued → sending for up to `limit` deliveries whose time has come. Committed before anything is handed over.
 
-    Returns id, address, name, variables, attempt and message_id of each.
+    `edition` is the digest of the one that their messages are written from, at `written_at`. Returns id, address, name,
+    variables, attempt, message_id and written_at of each.
     """
     ready = (
         select(Delivery.id)
@@ -89,7 +90,15 @@ def mark(task_id: int, token: str, limit: int = BATCH) -> Move:
             Delivery.status == DeliveryStatus.QUEUED,
             exists().where(*held(task_id, token)),
         )
-        .values(status=DeliveryStatus.SENDING, token=token, attempt=Delivery.attempt + 1, updated_at=now())
+        .values(
+            status=DeliveryStatus.SENDING,
+            token=token,
+            attempt=Delivery.attempt + 1,
+            edition_id=select(Edition.id).where(Edition.digest == edition).scalar_subquery(),
+            written_at=now(),
+            digest=None,
+            updated_at=now(),
+        )
         .returning(
             Delivery.id,
             Delivery.address,
@@ -97,19 +106,25 @@ def mark(task_id: int, token: str, limit: int = BATCH) -> Move:
             Delivery.variables,
             Delivery.attempt,
             Delivery.message_id,
+            Delivery.written_at,
         )
     )
 
 
 def record(token: str) -> Update:
     """sending → what became of it, for many at once: each takes `of` (id), `to` (status), `said` (the server's words),
-    `fault` (the id of what it failed for, or None) and `wait` (seconds until it may be tried again; only meant where
-    it goes back to queued)."""
+    `fault` (the id of what it failed for, or None), `wait` (seconds until it may be tried again; only meant where it
+    goes back to queued) and `digest` (SHA-256 of what was handed over; None where nothing was)."""
     again = case((bindparam("to") == DeliveryStatus.QUEUED, now(bindparam("wait"))), else_=null())
     return delivery(
         Delivery.id == bindparam("of"), Delivery.status == DeliveryStatus.SENDING, Delivery.token == token
     ).values(
-        status=bindparam("to"), reply=bindparam("said"), fault_id=bindparam("fault"), due_at=again, updated_at=now()
+        status=bindparam("to"),
+        reply=bindparam("said"),
+        fault_id=bindparam("fault"),
+        digest=bindparam("digest", None),
+        due_at=again,
+        updated_at=now(),
     )
 
 
@@ -120,7 +135,7 @@ def put_back(task_id: int, token: str, delivery_ids: list[int]) -> Update:
         Delivery.task_id == task_id,
         Delivery.status == DeliveryStatus.SENDING,
         Delivery.token == token,
-    ).values(status=DeliveryStatus.QUEUED, attempt=Delivery.attempt - 1, updated_at=now())
+    ).values(status=DeliveryStatus.QUEUED, attempt=Delivery.attempt - 1, written_at=None, updated_at=now())
 
 
 def settle(task_id: int, token: str, why: str | None = None) -> Move:
