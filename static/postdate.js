@@ -228,9 +228,9 @@ function preview(form) {
   for (const moved of frame ? ["input", "change", "compositionend"] : []) form.addEventListener(moved, later);
 }
 
-// The back button may fetch the form anew: it is still the same form, with the same key, and so not sent twice.
+// The back button, or a reload, may fetch the form anew: it is still the same form, with the same key, and so not sent twice.
 function keepKey({ key }) {
-  const back = performance.getEntriesByType("navigation")[0]?.type === "back_forward";
+  const back = performance.getEntriesByType("navigation")[0]?.type !== "navigate";
   if (key && back && history.state?.key && !("fresh" in key.dataset)) key.value = history.state.key;
   else if (key) history.replaceState({ key: key.value }, "");
 }
@@ -549,8 +549,154 @@ function choose(ticked) {
 
 document.addEventListener("change", ({ target }) => target.matches("input.box, [data-all-of]") && choose(target));
 addEventListener("pageshow", () => choose()); // the browser may have brought back what was chosen
+
+// Drafts: the form saves itself, soon after typing stops and when the page is left. Until the server has it, this tab
+// keeps it as well, and hands it over from whichever page of ours comes next.
+
+const SOON = 1500;
+const AGAIN = 10000;
+const COPY = "draft:";
+const NOT_TYPED = ["key", "saved", "by", "editor", "do", "file"];
+
+function typed(form) {
+  const found = [...new FormData(form)].filter(([name, value]) => !NOT_TYPED.includes(name) && typeof value === "string");
+  return found.sort(([one], [other]) => (one < other ? -1 : 1));
+}
+
+// What became of it: saved, sent (it was, before), away (the server), out (signed out), large, often, gone (a newer one).
+async function deliver(fields, signal) {
+  const body = new FormData();
+  for (const [name, value] of fields) body.append(name, value);
+  const keepalive = JSON.stringify(fields).length < 2e4; // browsers refuse more
+  const asked = { method: "POST", body, headers: { "X-Refresh": "1" }, keepalive, signal };
+  const answer = await fetch("/drafts", asked).catch(({ name }) => ({ status: name === "AbortError" ? -1 : 500 }));
+  const given = (answer.ok || answer.status === 410) && !answer.redirected ? await answer.json().catch(() => null) : null;
+  if (given) return [answer.ok ? "saved" : "sent", given];
+  if (answer.redirected) return ["out"];
+  return [{ "-1": "gone", 413: "large", 429: "often" }[answer.status] ?? "away"];
+}
+
+function copyOf(name) {
+  try {
+    return JSON.parse(sessionStorage.getItem(name));
+  } catch {
+    return null;
+  }
+}
+
+function drafts(form) {
+  const { key, saved, by } = form.elements;
+  const keeping = one("#keeping", form);
+  const said = one("p", keeping);
+  const name = () => COPY + key.value;
+  const text = () => JSON.stringify(typed(form));
+  const blank = () => !typed(form).some(([field, value]) => /^(recipients|subject|variables)/.test(field) && value.trim());
+  const editor = document.createElement("input");
+  Object.assign(editor, { type: "hidden", name: "editor", value: Math.random().toString(36).slice(2) });
+  form.append(editor);
+  let known = "untold" in keeping.dataset ? "" : text();
+  let [waiting, asking, asked, beside] = [0, null, "", ""];
+
+  const tell = (what) => said.textContent === what || (said.textContent = what);
+  const later = (after) => {
+    clearTimeout(waiting);
+    waiting = setTimeout(save, after);
+  };
+  const all = () => [...typed(form), ...[key, saved, by, editor].map((field) => [field.name, field.value])];
+
+  function copy() {
+    try {
+      sessionStorage.setItem(name(), JSON.stringify(all()));
+    } catch {
+      // more than a browser keeps: the server may still take it
+    }
+  }
+
+  async function save() {
+    clearTimeout(waiting);
+    const fresh = text();
+    if (fresh === known || fresh === asked || (blank() && !saved.value)) return;
+    asked = fresh;
+    copy();
+    asking?.abort();
+    asking = new AbortController();
+    const [what, given] = await deliver(all(), asking.signal);
+    if (what === "gone") return;
+    asked = "";
+    if (what === "saved") return taken(fresh, given);
+    if (what === "sent") sessionStorage.removeItem(name());
+    else if (what !== "large") later(AGAIN);
+    if (what === "sent") known = fresh;
+    tell(given?.told ?? keeping.dataset[what]);
+  }
+
+  function taken(fresh, given) {
+    known = fresh;
+    sessionStorage.removeItem(name());
+    [key.value, saved.value] = [given.key, given.saved];
+    if (text() !== fresh) copy();
+    const time = new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" }).format();
+    beside = given.told || beside;
+    tell(`${beside} ${fill(keeping.dataset.saved, { time })}`.trim());
+    history.replaceState({ key: given.key }, "", given.here);
+  }
+
+  for (const moved of ["input", "change"]) form.addEventListener(moved, () => later(SOON));
+  addEventListener("pagehide", save);
+  addEventListener("online", save);
+  document.addEventListener("visibilitychange", () => document.hidden && save());
+  one("button", keeping).addEventListener("click", (event) => {
+    event.preventDefault();
+    if (text() === known) tell(keeping.dataset.plain);
+    else save();
+  });
+  form.addEventListener("submit", (event) => {
+    if (event.defaultPrevented || event.submitter?.formTarget) return;
+    asking?.abort();
+    clearTimeout(waiting);
+    copy();
+    asked = text(); // all of it is on its way to the server already
+  });
+  addEventListener("pageshow", () => (asked = ""));
+  offer(form, copyOf(name()), editor, blank());
+  if (known === "") save();
+}
+
+// What this tab kept of this very form, and the server has not: after a reload, or when the browser was gone.
+function offer(form, kept, editor, blank) {
+  const back = one("#unsaved");
+  const fields = Object.fromEntries(kept ?? []);
+  if (fields.by !== form.elements.by.value) return;
+  const name = COPY + fields.key;
+  editor.value = fields.editor; // this tab wrote it, and may go on from it
+  const same = JSON.stringify(kept.filter(([field]) => !NOT_TYPED.includes(field))) === JSON.stringify(typed(form));
+  if (same) return sessionStorage.removeItem(name);
+  for (const [field, value] of kept) {
+    const carried = document.createElement("textarea");
+    Object.assign(carried, { name: field, value, hidden: true });
+    back.append(carried);
+  }
+  back.addEventListener("submit", () => sessionStorage.removeItem(name));
+  one("[data-throw]", back).addEventListener("click", () => {
+    sessionStorage.removeItem(name);
+    back.remove();
+  });
+  back.hidden = false;
+  if (blank) back.requestSubmit(one("button", back));
+}
+
+// What was typed on a page before this one, and has not been heard of since.
+async function handOver() {
+  const here = COPY + one("#letter")?.elements.key.value;
+  for (const name of Object.keys(sessionStorage).filter((name) => name.startsWith(COPY) && name !== here)) {
+    const [what] = await deliver(copyOf(name) ?? []);
+    if (["saved", "sent"].includes(what)) sessionStorage.removeItem(name);
+  }
+}
+
 all("form:has(#scheduled_at)").forEach(prepare);
-all("#letter").forEach((form) => [people, editSubject].forEach((part) => part(form)));
+all("#letter").forEach((form) => [people, editSubject, drafts].forEach((part) => part(form)));
+handOver();
 countDown();
 if (location.hash === "#q") one("#q")?.focus();
 if (!("autofocus" in HTMLElement.prototype)) one("[autofocus]")?.focus();

@@ -81,6 +81,7 @@ def _install(app: Quart, settings: Settings) -> None:
     from app.web import (
         api,
         compose,
+        drafts,
         export,
         failures,
         health,
@@ -106,6 +107,7 @@ def _install(app: Quart, settings: Settings) -> None:
     problem.install(app)
     for part in (
         compose,
+        drafts,
         preview,
         history,
         export,

@@ -19,7 +19,7 @@ from app import log
 from app.db import AsyncDatabase, rows
 from app.mail.templates import Templates
 from app.ring import Rings, ringing_of
-from app.tasks import lifecycle, queries
+from app.tasks import drafts, lifecycle, queries
 from app.tasks.model import Task
 from app.tasks.submit import Refused, Request, check, new_deliveries, new_task, titled
 from app.web.undo import Undo
@@ -84,6 +84,8 @@ class Actions:
         async with self.database.writing() as db:
             task_id = (await db.execute(new_task(request))).scalar_one()
             await db.execute(*new_deliveries(request, task_id, self.domain))
+            if request.key:
+                await db.execute(drafts.sent(request.key))
             task: Task = (await db.execute(queries.task(task_id))).scalar_one()
         return task
 

@@ -18,7 +18,7 @@ from app.mail.templates import Templates
 from app.tasks import queries
 from app.tasks.model import QUEUES, Task, TaskStatus
 from app.tasks.submit import Mistakes, Refused, Request
-from app.web import again, i18n, postdate
+from app.web import again, drafts, i18n, postdate
 from app.web.actions import KeyReused
 from app.web.button import labels
 from app.web.confirm import confirming
@@ -39,9 +39,18 @@ DEFAULT_QUEUE_FIRST = sorted(QUEUES, key=lambda name: name != "default")
 
 @blueprint.get("/compose")
 async def show() -> Response:
-    """An empty form; `?template=` chooses one, `?from=` has everything of that task in it."""
+    """An empty form; `?template=` chooses one, `?from=` has all of that task in it, `?draft=` of that draft."""
     if number := request.args.get("from"):
         return await _page(await again.letter_of(int(number) if ID.fullmatch(number) else 0) or abort(404))
+    if key := request.args.get("draft"):
+        letter, task = await drafts.opened(key)
+        if task:
+            link = url_for("task.show", task_id=task.id), gettext("Look at it")
+            told = Markup('{} <a href="{}">{}</a>').format(gettext("You have sent this mail already."), *link)
+            await flash(told, "success")
+        if letter:
+            return await _page(letter)
+        await flash(gettext("This draft is not there any more."), "error")
     settings, zone = postdate().settings, last()["zone"]
     letter = Letter(
         template=request.args.get("template", ""), moment=Moment(zone=zone or settings.timezone), key=new_key()
@@ -136,6 +145,8 @@ async def _page(
         first=first,
         guess=guess,
         last=last(),
+        drafts=await drafts.mine(),
+        untold=request.method == "POST",  # in no draft yet, as far as this page knows
         names=await asyncio.to_thread(app.templates.names),
         queues=DEFAULT_QUEUE_FIRST,
         **_fields(letter, app.templates),

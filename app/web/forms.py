@@ -13,6 +13,7 @@ from app.mail.people import People, Person, read_people
 from app.mail.sandbox import subject_part
 from app.mail.tables import column_for
 from app.mail.templates import Template, Templates
+from app.tasks.drafts import task_key
 from app.tasks.model import OnUnknown
 from app.tasks.submit import MOST_RECIPIENTS, Mistakes, Recipient, Refused, Request, check
 from app.web.moment import Moment, read_moment
@@ -37,6 +38,7 @@ class Letter:
     when: str = "now"
     moment: Moment = field(default_factory=Moment)
     key: str = ""
+    saved: str = ""  # the draft that it goes on from, by when that was saved
 
     @property
     def people(self) -> People:
@@ -84,7 +86,7 @@ class Letter:
 
     def idempotency_key(self, user_id: int) -> str:
         """The form's key, which is this person's only."""
-        return f"form:{user_id}:{self.key}"
+        return task_key(user_id, self.key)
 
 
 def recipients(people: People, needed: Sequence[str], values: Mapping[str, str]) -> list[Recipient]:
@@ -126,6 +128,7 @@ def read_letter(form: Mapping[str, str], zone: str) -> Letter:
         when=form.get("when", "now"),
         moment=read_moment(form, zone),
         key=key if KEY.fullmatch(key := form.get("key", "")) else new_key(),
+        saved=form.get("saved", "")[:40],
     )
 
 

@@ -12,7 +12,7 @@ from quart_rate_limiter.store import RateLimiterStoreABC
 from werkzeug.exceptions import Forbidden
 
 from app.mail import N_
-from app.web import postdate
+from app.web import carried, postdate
 from app.web.accounts import User, token_name, with_session
 from app.web.problem import Problem, is_api
 
@@ -90,6 +90,8 @@ async def let_in() -> ResponseReturnValue | None:
         return None
     if is_api() or endpoint in EITHER:
         raise _no_token()
+    if endpoint in carried.ENDPOINTS and "X-Refresh" not in request.headers and await carried.carries():
+        return await carried.ask()
     return redirect(url_for("signin.page", next=_address_bar()), 303)
 
 
@@ -147,6 +149,11 @@ def _is_neighbour(host: str) -> bool:
         return ip_address(host).is_private
     except ValueError:
         return True  # a unix socket, or a test
+
+
+async def account() -> str:
+    """The person who asks."""
+    return str(g.user.id if g.user else "")
 
 
 async def program() -> str:

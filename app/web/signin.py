@@ -1,14 +1,16 @@
 """Signing in, with a password or a one-time link, and signing out."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 
-from quart import Blueprint, g, redirect, render_template, request, session
+from quart import Blueprint, flash, g, redirect, render_template, request, session, url_for
 from quart.typing import ResponseReturnValue
 from quart_rate_limiter import RateLimit, rate_limit
 
 from app.mail import N_
-from app.web import postdate
-from app.web.accounts import end_sessions, spelled, use_link, with_password, with_session
+from app.web import carried, drafts, postdate
+from app.web.accounts import User, end_sessions, spelled, use_link, with_password, with_session
+from app.web.forms import new_key
 from app.web.i18n import gettext
 from app.web.security import address, begin_session, own_path
 
@@ -16,6 +18,9 @@ blueprint = Blueprint("signin", __name__)
 
 MINUTE = timedelta(minutes=1)
 WRONG = N_("This e-mail and this password do not belong together. Please try again.")
+OF_ANOTHER = N_(
+    "What was written here belongs to another account. Sign in with that one, or leave it and sign in without it."
+)
 USED = N_("This link was used already, or it is older than 24 hours. A new one comes from: ./run sign-in-link")
 
 
@@ -27,8 +32,8 @@ async def page() -> ResponseReturnValue:
 
 async def _form(status: int = 200, **shown: str) -> ResponseReturnValue:
     by_link = not postdate().settings.admin_email
-    page = await render_template("sign-in.html", next=own_path(request.args.get("next")), by_link=by_link, **shown)
-    return page, status
+    then, letter = own_path(request.args.get("next")), await carried.fields()
+    return await render_template("sign-in.html", next=then, by_link=by_link, carried=letter, **shown), status
 
 
 async def _account() -> str:
@@ -40,11 +45,27 @@ async def _account() -> str:
 async def submit() -> ResponseReturnValue:
     """Sign in, and go on to where it was wanted."""
     form = await request.form
+    if form.get("do") == "language":
+        return await _form(email=form.get("email", ""))
     user = await with_password(postdate().database, form.get("email", ""), form.get("password", ""))
     if user is None:
         return await _form(422, error=gettext(WRONG), email=form.get("email", ""))
+    if carried.is_of_another(form, user):
+        return await _form(422, error=gettext(OF_ANOTHER), email=form.get("email", ""))
     begin_session(user)
+    if await carried.carries():
+        return redirect(await _go_on(form, user), 303)
     return redirect(own_path(request.args.get("next")), 303)
+
+
+async def _go_on(form: Mapping[str, str], user: User) -> str:
+    """Keep the letter that was written before signing in, as a draft; where it is. Nothing is sent."""
+    kept = await drafts.keep(form, user.id) or await drafts.keep({**form, "key": new_key()}, user.id)
+    if kept is None:
+        return "/compose"
+    told = gettext("You are signed in. Nothing was sent yet, and nothing is lost: look it over, and press the button.")
+    await flash(told, "success")
+    return url_for("compose.show", draft=kept.key)
 
 
 @blueprint.get("/sign-in/<token>")

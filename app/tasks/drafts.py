@@ -1,0 +1,80 @@
+"""Forms that were not sent yet: each is its writer's alone, is gone once it is sent, and is kept for a while only."""
+
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, Delete, Select, and_, delete, exists, func, literal, or_, select
+
+from app.db import now
+from app.tasks.books import Draft
+from app.tasks.model import Task
+
+KEPT = 30 * 86_400
+"""Seconds since it was last written to."""
+
+KEPT_DISCARDED = 600
+MOST = 30
+"""Of one person; of more, those go first that nobody has written to for longest."""
+
+SHOWN = 200  # characters of whom it goes to, for a list
+
+DISCARDED = "discarded"
+"""In a draft's content: somebody threw it away, and may still want it back."""
+
+_thrown_away = Draft.content[DISCARDED].as_string().is_not(None)
+
+
+def task_key(user_id: int, key: str) -> str:
+    """The idempotency key of the task that a person's form becomes."""
+    return f"form:{user_id}:{key}"
+
+
+def listed(user_id: int) -> Select[str, datetime, str, str, str]:
+    """A person's drafts, the latest first: key, updated_at, the beginning of its recipients, subject and template."""
+    return (
+        select(
+            Draft.key,
+            Draft.updated_at,
+            func.substr(Draft.content["recipients"].as_string(), 1, SHOWN).label("recipients"),
+            Draft.content["subject"].as_string().label("subject"),
+            Draft.content["template"].as_string().label("template"),
+        )
+        .where(*_own(user_id), ~_thrown_away)
+        .order_by(Draft.updated_at.desc())
+        .limit(MOST)
+    )
+
+
+def find(user_id: int, key: str, discarded: bool = False) -> Select[Draft]:
+    """The draft of that form, if it is this person's."""
+    return select(Draft).where(Draft.key == key, *_own(user_id), _thrown_away if discarded else ~_thrown_away)
+
+
+def _own(user_id: int) -> tuple[ColumnElement[bool], ...]:
+    # A form that was sent is no draft any more, though it may have been saved once more after that.
+    sent = exists().where(Task.idempotency_key == literal(task_key(user_id, "")).concat(Draft.key))
+    return Draft.user_id == user_id, Draft.updated_at > now(-KEPT), ~sent
+
+
+def stored(key: str) -> Select[Draft]:
+    """Whatever has that key, to be written over; nobody else does before the transaction ends."""
+    return select(Draft).where(Draft.key == key).with_for_update()
+
+
+def sent(task_key: str) -> Delete:
+    """Forget the draft that has become the task with this idempotency key."""
+    key = task_key.rpartition(":")[2]
+    owner = task_key.removeprefix("form:").partition(":")[0]
+    mine = Draft.user_id == int(owner) if task_key.startswith("form:") and owner.isdigit() else literal(False)
+    return delete(Draft).where(Draft.key == key, mine)
+
+
+def prune() -> Delete:
+    """Forget everybody's drafts that were kept for long enough."""
+    thrown = and_(_thrown_away, Draft.updated_at < now(-KEPT_DISCARDED))
+    return delete(Draft).where(or_(Draft.updated_at < now(-KEPT), thrown))
+
+
+def prune_of(user_id: int) -> Delete:
+    """Forget those of a person that are too many."""
+    latest = select(Draft.key).where(Draft.user_id == user_id).order_by(Draft.updated_at.desc()).limit(MOST)
+    return delete(Draft).where(Draft.user_id == user_id, Draft.key.not_in(latest))

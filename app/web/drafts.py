@@ -1,0 +1,166 @@
+"""Drafts: the form saves itself while it is written, and comes back as it was typed."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from quart import Blueprint, abort, flash, g, redirect, request, url_for
+from quart.typing import ResponseReturnValue
+from quart_rate_limiter import RateLimit, rate_limit
+from sqlalchemy import Row
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.db import now
+from app.tasks import drafts, queries
+from app.tasks.books import Draft
+from app.tasks.model import Task
+from app.web import again, carried, postdate
+from app.web.forms import KEY, VARIABLE, Letter, new_key, read_letter
+from app.web.i18n import gettext
+from app.web.security import account, address
+
+blueprint = Blueprint("drafts", __name__)
+
+TYPED = (
+    "recipients",
+    "template",
+    "subject",
+    "queue",
+    "late_limit",
+    "on_unknown",
+    "when",
+    "scheduled_at",
+    "zone",
+    "fold",
+)
+EDITOR = "editor"
+"""Which of several open pages wrote it last."""
+
+LIMITS = [RateLimit(120, timedelta(minutes=1), account), RateLimit(300, timedelta(minutes=1), address)]
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Under which key a form was saved, and as of when; `beside`: as another one, for that key's had changed."""
+
+    key: str
+    saved: datetime
+    beside: bool = False
+
+
+@blueprint.post("/drafts")
+@rate_limit(limits=LIMITS)
+async def save() -> ResponseReturnValue:
+    """Save the form. The script is told where it is now; for everybody else it comes back."""
+    if carried.is_of_another(await request.form, g.user):
+        abort(403, gettext("This was written by another account, so it was not saved in yours."))
+    kept = await keep(await request.form, g.user.id)
+    told = _told(kept)
+    if "X-Refresh" in request.headers:
+        if kept is None:
+            return {"told": told}, 410
+        here = url_for("compose.show", draft=kept.key)
+        return {"key": kept.key, "saved": kept.saved.isoformat(), "here": here, "told": told if kept.beside else ""}
+    await flash(told, "success" if kept and not kept.beside else "error")
+    return redirect(url_for("compose.show", draft=kept.key if kept else (await request.form).get("key")), 303)
+
+
+def _told(kept: Kept | None) -> str:
+    if kept is None:
+        return gettext("This mail was sent already, so it is no draft any more.")
+    if kept.beside:
+        return gettext("This draft was changed elsewhere meanwhile, so what you wrote here is kept as another one.")
+    return gettext("The draft is saved.")
+
+
+@blueprint.post("/drafts/<key>/discard")
+async def discard(key: str) -> ResponseReturnValue:
+    """Throw it away; for ten minutes it can be brought back."""
+    if not await _throw(key, True):
+        abort(404)
+    await flash({"told": gettext("The draft was discarded."), "back": url_for("drafts.bring_back", key=key)}, "success")  # type: ignore[arg-type]
+    return redirect(url_for("compose.show"), 303)
+
+
+@blueprint.post("/drafts/<key>/back")
+async def bring_back(key: str) -> ResponseReturnValue:
+    """Take back that it was thrown away."""
+    if not await _throw(key, False):
+        abort(404)
+    return redirect(url_for("compose.show", draft=key), 303)
+
+
+async def _throw(key: str, away: bool) -> bool:
+    async with postdate().database.writing() as db:
+        draft = await db.scalar(drafts.find(g.user.id, key, discarded=not away))
+        if draft:
+            rest = {name: value for name, value in draft.content.items() if name != drafts.DISCARDED}
+            draft.content = {**rest, drafts.DISCARDED: "yes"} if away else rest
+            draft.updated_at = now()
+    return draft is not None
+
+
+async def keep(form: Mapping[str, str], user_id: int) -> Kept | None:
+    """Save what was typed. Where its key's draft has changed elsewhere, it is saved beside it; None: it was sent."""
+    key = sent if KEY.fullmatch(sent := form.get("key", "")) else new_key()
+    content = {name: value for name, value in form.items() if name in TYPED or name.startswith(VARIABLE)}
+    content |= {EDITOR: form.get(EDITOR, "")[:36]}
+    try:
+        return await _keep(key, user_id, content, form.get("saved", ""))
+    except IntegrityError:  # another page with the same key was faster
+        return await _keep(new_key(), user_id, content, "")
+
+
+async def _keep(key: str, user_id: int, content: dict[str, str], saved: str) -> Kept | None:
+    async with postdate().database.writing() as db:
+        draft = await db.scalar(drafts.stored(key))
+        if await db.scalar(queries.task_by_key(drafts.task_key(user_id, key))):
+            return None
+        beside = draft is not None and not _may_go_on(draft, user_id, content, saved)
+        if draft is None or beside:
+            draft = await _new(db, new_key() if beside else key, user_id, content)
+        elif _typed(draft.content) != _typed(content) or drafts.DISCARDED in draft.content:
+            draft.content, draft.updated_at = content, now()
+        await db.flush()
+        await db.refresh(draft, ["updated_at"])
+        return Kept(draft.key, draft.updated_at, beside)
+
+
+async def _new(db: AsyncSession, key: str, user_id: int, content: dict[str, str]) -> Draft:
+    draft = Draft(key=key, user_id=user_id, content=content)
+    db.add(draft)
+    await db.flush()
+    await db.execute(drafts.prune())
+    await db.execute(drafts.prune_of(user_id))
+    return draft
+
+
+def _may_go_on(draft: Draft, user_id: int, content: Mapping[str, str], saved: str) -> bool:
+    """Whether writing over it loses nothing that its writer has not seen."""
+    seen = draft.updated_at.isoformat() == saved or _typed(draft.content) == _typed(content)
+    return draft.user_id == user_id and (seen or draft.content.get(EDITOR) == content[EDITOR] != "")
+
+
+def _typed(content: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in content.items() if name not in (EDITOR, drafts.DISCARDED) and value}
+
+
+async def mine() -> Sequence[Row[str, datetime, str, str, str]]:
+    """This person's drafts, the latest first."""
+    async with postdate().database.reading() as db:
+        return (await db.execute(drafts.listed(g.user.id))).all()
+
+
+async def opened(key: str) -> tuple[Letter | None, Task | None]:
+    """The draft as a form again; or the task that it has become, under the same key, so that it isn't sent twice."""
+    async with postdate().database.reading() as db:
+        draft = await db.scalar(drafts.find(g.user.id, key))
+        task = None if draft else await db.scalar(queries.task_by_key(drafts.task_key(g.user.id, key)))
+    if draft:
+        content = {name: value for name, value in draft.content.items() if isinstance(value, str)}
+        typed = {**content, "key": draft.key, "saved": draft.updated_at.isoformat()}
+        return read_letter(typed, postdate().settings.timezone), None
+    letter = await again.letter_of(task.id) if task else None
+    return (replace(letter, key=key) if letter else None), task
