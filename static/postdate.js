@@ -208,6 +208,7 @@ function preview(form) {
   function put(fresh, within) {
     label(fresh.body.dataset);
     within.forms[0].action = fresh.forms[0].action;
+    form.elements.person.value = new URL(fresh.forms[0].action).searchParams.get("person");
     for (const id of ["parts", "facts", "mail"]) {
       const [old, part] = [within.getElementById(id), fresh.getElementById(id)];
       if (old.isEqualNode(part)) continue;
@@ -556,7 +557,7 @@ addEventListener("pageshow", () => choose()); // the browser may have brought ba
 const SOON = 1500;
 const AGAIN = 10000;
 const COPY = "draft:";
-const NOT_TYPED = ["key", "saved", "by", "editor", "do", "file"];
+const NOT_TYPED = ["key", "saved", "by", "editor", "do", "file", "test_to", "test_key", "person"];
 
 function typed(form) {
   const found = [...new FormData(form)].filter(([name, value]) => !NOT_TYPED.includes(name) && typeof value === "string");
@@ -662,6 +663,16 @@ function drafts(form) {
   if (known === "") save();
 }
 
+// What becomes of a test that was just sent, as its own page tells it.
+async function followTest(told) {
+  const answer = await fetch(told.dataset.follow, { headers: { "X-Refresh": "1" } }).catch(() => null);
+  if (!answer?.ok || answer.redirected) return;
+  const badge = one("#head .badge", new DOMParser().parseFromString(await answer.text(), "text/html"));
+  const old = one(".badge", told);
+  if (!old.isEqualNode(badge)) old.replaceWith(document.adoptNode(badge));
+  if (["queued", "started"].includes(badge.dataset.status)) setTimeout(followTest, 1000, told);
+}
+
 // What this tab kept of this very form, and the server has not: after a reload, or when the browser was gone.
 function offer(form, kept, editor, blank) {
   const back = one("#unsaved");
@@ -697,6 +708,7 @@ async function handOver() {
 all("form:has(#scheduled_at)").forEach(prepare);
 all("#letter").forEach((form) => [people, editSubject, drafts].forEach((part) => part(form)));
 handOver();
+all('[data-follow]').forEach(followTest);
 countDown();
 if (location.hash === "#q") one("#q")?.focus();
 if (!("autofocus" in HTMLElement.prototype)) one("[autofocus]")?.focus();

@@ -98,6 +98,7 @@ def _install(app: Quart, settings: Settings) -> None:
         security,
         signin,
         task,
+        trial,
     )
 
     app.add_template_global(lambda: app.blueprints, "blueprints")
@@ -109,6 +110,7 @@ def _install(app: Quart, settings: Settings) -> None:
         compose,
         drafts,
         preview,
+        trial,
         history,
         export,
         many,

@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 from quart import Blueprint, Response, abort, flash, g, make_response, redirect, render_template, request, url_for
@@ -29,11 +29,25 @@ from app.web.moment import Moment, when
 from app.web.recipients import left_out, noticed, shown
 from app.web.wishes import grant, wished
 
+if TYPE_CHECKING:
+    from app.web.trial import Trial
+
 logger = log.get("web")
 blueprint = Blueprint("compose", __name__)
 
 ID = re.compile("[0-9]{1,18}")
-FIELDS = ("recipients", "template", "variables", "subject", "queue", "late_limit", "when", "scheduled_at", "zone")
+FIELDS = (
+    "recipients",
+    "template",
+    "variables",
+    "subject",
+    "queue",
+    "late_limit",
+    "when",
+    "scheduled_at",
+    "zone",
+    "test_to",
+)
 DEFAULT_QUEUE_FIRST = sorted(QUEUES, key=lambda name: name != "default")
 
 
@@ -41,7 +55,7 @@ DEFAULT_QUEUE_FIRST = sorted(QUEUES, key=lambda name: name != "default")
 async def show() -> Response:
     """An empty form; `?template=` chooses one, `?from=` has all of that task in it, `?draft=` of that draft."""
     if number := request.args.get("from"):
-        return await _page(await again.letter_of(int(number) if ID.fullmatch(number) else 0) or abort(404))
+        return await page(await again.letter_of(int(number) if ID.fullmatch(number) else 0) or abort(404))
     if key := request.args.get("draft"):
         letter, task = await drafts.opened(key)
         if task:
@@ -49,14 +63,14 @@ async def show() -> Response:
             told = Markup('{} <a href="{}">{}</a>').format(gettext("You have sent this mail already."), *link)
             await flash(told, "success")
         if letter:
-            return await _page(letter)
+            return await page(letter)
         await flash(gettext("This draft is not there any more."), "error")
     settings, zone = postdate().settings, last()["zone"]
     letter = Letter(
         template=request.args.get("template", ""), moment=Moment(zone=zone or settings.timezone), key=new_key()
     )
     # Where nobody has said which zone is meant, the browser knows better than UTC does.
-    return await _page(letter, guess=not settings.timezone_is_known and not zone)
+    return await page(letter, guess=not settings.timezone_is_known and not zone)
 
 
 @blueprint.post("/compose")
@@ -66,14 +80,14 @@ async def send() -> Response | Redirect:
     letter = read_letter(form, postdate().settings.timezone)
     if wish := await wished():
         granted = await grant(wish, letter)
-        return await _page(granted.letter, mistakes=granted.mistakes, told=granted.told, noticing=True)
+        return await page(granted.letter, mistakes=granted.mistakes, told=granted.told, noticing=True)
     try:
         asked = await asyncio.to_thread(_read, letter)
         if question := await confirming(letter, asked, form):
             return question
         task = await postdate().actions.submit(asked)
     except Refused as refused:
-        return await _page(letter, 422, mistakes=refused.mistakes)
+        return await page(letter, 422, mistakes=refused.mistakes)
     except KeyReused:
         return await _sent_before(letter)
     except OperationalError as error:
@@ -81,7 +95,7 @@ async def send() -> Response | Redirect:
         await flash(
             gettext("The database does not answer right now, so nothing was stored. Try again in a moment."), "error"
         )
-        return await _page(letter, 503)
+        return await page(letter, 503)
     at = asked.scheduled_at
     remember(letter.template, letter.recipients, letter.moment.zone if at else "", f"{at:%H:%M}" if at else "")
     left = asked.undo_seconds if task.status == TaskStatus.SCHEDULED else 0
@@ -105,7 +119,7 @@ async def _sent_before(letter: Letter) -> Response:
     """
     async with postdate().database.reading() as db:
         first = await db.scalar(queries.task_by_key(letter.idempotency_key(g.user.id)))
-    return await _page(replace(letter, key=new_key()), 409, first=first)
+    return await page(replace(letter, key=new_key()), 409, first=first)
 
 
 def _told(asked: Request, task: Task, duplicates: int) -> Markup:
@@ -123,7 +137,7 @@ def _told(asked: Request, task: Task, duplicates: int) -> Markup:
     return Markup('{} <a href="{}">{}</a>').format(told, url_for("task.show", task_id=task.id), gettext("Follow it"))
 
 
-async def _page(
+async def page(
     letter: Letter,
     code: int = 200,
     mistakes: Mistakes | None = None,
@@ -131,7 +145,9 @@ async def _page(
     guess: bool = False,
     told: str = "",
     noticing: bool = False,
+    trial: "Trial | None" = None,
 ) -> Response:
+    """The form, as it was typed, and what there is to say about it."""
     app = postdate()
     asked = await asyncio.to_thread(letter.asked, app.templates, g.user.email, datetime.now(UTC))
     page = await render_template(
@@ -146,6 +162,8 @@ async def _page(
         guess=guess,
         last=last(),
         drafts=await drafts.mine(),
+        trial=trial,
+        new_key=new_key(),  # of the next test
         untold=request.method == "POST",  # in no draft yet, as far as this page knows
         names=await asyncio.to_thread(app.templates.names),
         queues=DEFAULT_QUEUE_FIRST,

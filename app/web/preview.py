@@ -49,16 +49,20 @@ class Seen:
 
 @blueprint.get("/compose/preview")
 async def nothing() -> Response:
-    """What the frame shows before anything was posted into it."""
-    return await _page(Seen(1, 0, ""))
+    """What the frame shows before anything was posted into it; `?person=` is who comes then."""
+    return await _page(Seen(_number(), 0, ""))
 
 
 @blueprint.post("/compose/preview")
 async def show() -> Response:
     """The form's message to the recipient `?person=` (from 1), as `?part=` html, text or source. It stores nothing."""
     letter = read_letter(await request.form, postdate().settings.timezone)
+    return await _page(await look(postdate(), letter, _number()))
+
+
+def _number() -> int:
     number = request.args.get("person", "")
-    return await _page(await look(postdate(), letter, int(number) if NUMBER.fullmatch(number) else 1))
+    return int(number) if NUMBER.fullmatch(number) else 1
 
 
 async def look(app: Postdate, letter: Letter, number: int, patience: float = PATIENCE) -> Seen:

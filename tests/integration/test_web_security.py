@@ -28,6 +28,7 @@ WHO_MAY = {
     "GET /": "s+s",
     "GET /compose": "s+s",
     "POST /compose": "s+s",
+    "POST /compose/test": "s+s",
     "POST /drafts": "s+s",
     "POST /drafts/<key>/discard": "s+s",
     "POST /drafts/<key>/back": "s+s",
