@@ -56,6 +56,15 @@ def parse(text: str) -> Mailbox:
     return Mailbox(_address(address, item=text), _name(name, item=text))
 
 
+def is_address(text: str) -> bool:
+    """Whether mail could be sent there."""
+    try:
+        parse(text)
+    except Mistake:
+        return False
+    return True
+
+
 def _address(text: str, item: str) -> str:
     try:
         valid = email_validator.validate_email(text, check_deliverability=False, strict=True)

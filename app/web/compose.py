@@ -13,6 +13,7 @@ from sqlalchemy.exc import OperationalError
 from werkzeug.wrappers import Response as Redirect
 
 from app import log
+from app.mail.addresses import is_address
 from app.mail.tables import column_for
 from app.mail.templates import Templates
 from app.tasks import queries
@@ -163,6 +164,7 @@ async def page(
         last=last(),
         drafts=await drafts.mine(),
         trial=trial,
+        own_address=g.user.email if is_address(g.user.email) else "",
         new_key=new_key(),  # of the next test
         untold=request.method == "POST",  # in no draft yet, as far as this page knows
         names=await asyncio.to_thread(app.templates.names),
