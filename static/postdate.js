@@ -642,7 +642,8 @@ function drafts(form) {
     history.replaceState({ key: given.key }, "", given.here);
   }
 
-  for (const moved of ["input", "change"]) form.addEventListener(moved, () => later(SOON));
+  for (const moved of ["input", "change", "compositionend"])
+    form.addEventListener(moved, (event) => event.isComposing || later(SOON));
   addEventListener("pagehide", save);
   addEventListener("online", save);
   document.addEventListener("visibilitychange", () => document.hidden && save());
