@@ -51,6 +51,7 @@ def type_with_input_method(page: Page, text: str, event: str) -> None:
 def test_it_waits_while_an_input_method_composes(page: Page) -> None:
     posts: list[str] = []
     expect(mail(page).get_by_role("heading", level=1)).to_have_text("Welcome, ‹name›.")
+    expect(page.locator("#keeping [role=status]")).to_contain_text("Draft saved")  # what was typed so far is dealt with
     page.clock.install()
     page.on("request", lambda request: posts.append(request.url))
     type_with_input_method(page, "ㅁ", "InputEvent('input', { bubbles: true, isComposing: true })")
