@@ -24,42 +24,109 @@ function tick(within) {
   }
 }
 
-// Pages that look again by themselves, politely: not while hidden, and only what changed is replaced.
+// Pages that change by themselves, politely: not while hidden, and only what changed is replaced. A stream says when;
+// it brings ids, and the page is asked for anew. Without a stream, or should it fall silent, they look now and then.
 
-let looking;
+const REST = 250; // between two looks, at least; and longer where the server has much to do
+const QUIET = 15e3; // between two looks that nothing called for, while the stream is there
+const AWAY = 5e3;
+let looking, stream;
+let planned = Infinity; // when the next look is due, on performance.now()'s clock
+let rested = 0; // when the next one may be
+let asking = false;
+let missed = false;
 
-function lookLater(after) {
+function lookWithin(wait) {
+  if (asking) return (missed = true);
+  const at = Math.max(performance.now() + wait, rested);
+  if (document.hidden || at >= planned) return;
   clearTimeout(looking);
-  const moving = one("[data-look-again]");
-  if (moving && !document.hidden) looking = setTimeout(look, Math.min(after ?? moving.dataset.lookAgain, 3600e3));
+  planned = at;
+  looking = setTimeout(look, at - performance.now());
+}
+
+function lookLater() {
+  const again = one("[data-look-again]")?.dataset.lookAgain;
+  if (again) lookWithin(Math.min(Math.max(again, stream?.readyState === 1 ? QUIET : 0), 3600e3));
 }
 
 async function look() {
-  try {
-    const answer = await fetch(location.href, { headers: { "X-Refresh": "1" } });
-    if (!answer.ok || answer.redirected) return; // signed out, or gone
-    const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
-    tick(fresh);
-    tick(document);
-    all("[data-live]").forEach((old) => renew(old, fresh.getElementById(old.id)));
-    lookLater();
-  } catch {
-    lookLater(5000); // the server is away for a moment
-  }
+  planned = Infinity;
+  if (document.hidden) return;
+  const began = performance.now();
+  asking = true;
+  missed = false;
+  const fresh = await page().catch(() => null); // the server is away for a moment
+  if (fresh) show(fresh);
+  asking = false;
+  rested = performance.now() + Math.max(REST, performance.now() - began);
+  if (fresh === undefined) return; // signed out, or gone
+  if (stream?.readyState === 2) listen(); // somebody on the way refused it, then
+  if (missed) lookWithin(0);
+  else if (fresh) lookLater();
+  else lookWithin(AWAY);
 }
 
+async function page() {
+  const answer = await fetch(location.href, { headers: { "X-Refresh": "1" } });
+  if (answer.ok && !answer.redirected) return new DOMParser().parseFromString(await answer.text(), "text/html");
+  if (answer.status >= 500) throw new Error(answer.statusText);
+}
+
+function show(fresh) {
+  const said = saying();
+  if (stream) document.body.dataset.liveAfter = fresh.body.dataset.liveAfter;
+  tick(fresh);
+  tick(document);
+  for (const old of all("[data-live]")) {
+    const part = fresh.getElementById(old.id);
+    if (part && (!old.dataset.key || old.dataset.key !== part.dataset.key)) renew(old, document.adoptNode(part));
+  }
+  countDown();
+  if (saying() !== said) announce(saying());
+}
+
+// Make `old` what `fresh` is, and touch nothing that is so already: what has the focus, is ticked, typed or open stays.
 function renew(old, fresh) {
-  if (!fresh || (old.dataset.key ? old.dataset.key === fresh.dataset.key : old.isEqualNode(fresh))) return;
-  const focus = old.contains(document.activeElement) && document.activeElement.id;
-  const said = one("[data-say]", old)?.textContent;
-  const ticked = all("input.box:checked", old).map(({ id }) => id);
-  const [x, y] = [scrollX, scrollY];
-  old.replaceWith(document.adoptNode(fresh));
-  ticked.forEach((id) => one(`#${id}`, fresh)?.click());
-  if (focus) document.getElementById(focus)?.focus({ preventScroll: true });
-  scrollTo({ left: x, top: y, behavior: "instant" });
-  const saying = one("[data-say]", fresh)?.textContent;
-  if (saying && saying !== said) one("[data-announce]").textContent = saying;
+  if (old.isEqualNode(fresh) || "keep" in (old.dataset ?? {})) return;
+  if (old.nodeType !== 1) return void (old.data = fresh.data);
+  for (const { name } of [...old.attributes]) if (name !== "open" && !fresh.hasAttribute(name)) old.removeAttribute(name);
+  for (const { name, value } of fresh.attributes) if (old.getAttribute(name) !== value) old.setAttribute(name, value);
+  const stays = new Set([...fresh.children].map(({ id }) => id));
+  for (const child of [...old.children]) if (child.id && !stays.has(child.id)) child.remove();
+  let at = old.firstChild;
+  for (const next of [...fresh.childNodes]) {
+    const alike = (each) => each?.nodeName === next.nodeName && (each.id ?? "") === (next.id ?? "");
+    const same = next.id ? [...old.children].find(alike) : alike(at) && at;
+    if (same && same === at) at = at.nextSibling;
+    else old.insertBefore(same || next, at);
+    if (same) renew(same, next);
+  }
+  while (at) [at, at.nextSibling].forEach((gone, last) => (last ? (at = gone) : gone.remove()));
+}
+
+const saying = () => one("[data-live] [data-say]")?.textContent;
+let announcing;
+let announced = -Infinity;
+
+// At most each five seconds, and then the latest.
+function announce(text) {
+  clearTimeout(announcing);
+  const wait = announced + 5e3 - performance.now();
+  if (wait > 0) return (announcing = setTimeout(announce, wait, text));
+  announced = performance.now();
+  one("[data-announce]").textContent = text ?? "";
+}
+
+// Only what is seen has a stream: a browser has few connections for all its tabs.
+function listen() {
+  stream?.close();
+  const { liveAfter, liveTask } = document.body.dataset;
+  if (document.hidden || liveAfter === undefined || !window.EventSource) return;
+  const asked = new URLSearchParams(liveTask ? { after: liveAfter, task: liveTask } : { after: liveAfter });
+  stream = new EventSource(`/live?${asked}`);
+  stream.onmessage = () => lookWithin(0);
+  stream.onerror = () => lookWithin(AWAY); // by then it has come back by itself, or it does not
 }
 
 // Moments: which instant a wall time is in a zone, and how it is said.
@@ -714,11 +781,15 @@ countDown();
 if (location.hash === "#q") one("#q")?.focus();
 if (!("autofocus" in HTMLElement.prototype)) one("[autofocus]")?.focus();
 addEventListener("pageshow", () => all("[aria-busy]").forEach((busy) => (busy.ariaBusy = null)));
-document.addEventListener("visibilitychange", () => lookLater(0));
+document.addEventListener("visibilitychange", () => {
+  if (!document.hidden && one("[data-live]")) lookWithin(0);
+  listen();
+});
 setInterval(() => {
   if (document.hidden) return;
   countDown();
   tick(document);
   all("form:has(#scheduled_at)").forEach(say);
 }, 1000);
+listen();
 lookLater();

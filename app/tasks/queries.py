@@ -1,12 +1,13 @@
 """Every question about tasks, as a statement; pages and JSON calls ask the same ones."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, func, or_, select
 
 from app.db import now
-from app.tasks.books import Edition, Fault, Sender, Worker
+from app.tasks.books import Bulk, Edition, Fault, Repair, Sender, Worker
 from app.tasks.model import Delivery, Task, TaskCount, TaskEvent, TaskStatus
 from app.tasks.search import Filter as Filter
 from app.tasks.search import ids
@@ -40,6 +41,24 @@ def last_event() -> Select[int | None]:
 def moved_after(event_id: int, limit: int) -> Select[int, int]:
     """The first `limit` moves after that one: their ids, and their tasks'."""
     return select(TaskEvent.id, TaskEvent.task_id).where(TaskEvent.id > event_id).order_by(TaskEvent.id).limit(limit)
+
+
+def written(event_ids: Sequence[int]) -> Select[int]:
+    """Which of these moves there are."""
+    return select(TaskEvent.id).where(TaskEvent.id.in_(event_ids))
+
+
+def house() -> Select[*tuple[Any, ...]]:
+    """What pages show and no move tells: trouble with the mail server, workers, open bulks, repairs. To be compared."""
+    asked = [
+        select(func.max(Sender.reason)).where(or_(Sender.paused_until > now(), Sender.gap_until > now())),
+        live_workers(),
+        select(func.max(Worker.started_at)),
+        select(func.count()).select_from(Worker),
+        select(func.sum(Bulk.seen) + func.count()).where(Bulk.ended_at.is_(None)),
+        select(func.sum(Repair.n)),
+    ]
+    return select(*(each.scalar_subquery() for each in asked))
 
 
 def fault_words(fault_id: int) -> Select[str]:

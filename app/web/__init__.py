@@ -18,6 +18,7 @@ from app.mail.templates import Templates
 from app.ring import Rings, connect
 from app.web.actions import Actions
 from app.web.compress import compress
+from app.web.watch import Watch
 
 ROOT = Path(__file__).parents[2]
 STATIC = ROOT / "static"
@@ -37,6 +38,7 @@ class Postdate:
     rings: Rings
     templates: Templates
     actions: Actions
+    watch: Watch
 
 
 def postdate() -> Postdate:
@@ -73,7 +75,8 @@ def create_app(settings: Settings, *, rings: Rings | None = None) -> Quart:
 def _parts(settings: Settings, rings: Rings) -> Postdate:
     database, templates = AsyncDatabase(settings.database_url), Templates(ROOT / "templates")
     domain = settings.mail_from.rstrip("> ").rpartition("@")[2]
-    return Postdate(settings, database, rings, templates, Actions(database, rings, templates, domain))
+    actions = Actions(database, rings, templates, domain)
+    return Postdate(settings, database, rings, templates, actions, Watch(database))
 
 
 def _install(app: Quart, settings: Settings) -> None:
@@ -87,6 +90,7 @@ def _install(app: Quart, settings: Settings) -> None:
         health,
         history,
         i18n,
+        live,
         mailbox,
         many,
         message,
@@ -119,6 +123,7 @@ def _install(app: Quart, settings: Settings) -> None:
         moves,
         overview,
         failures,
+        live,
         signin,
         api,
         health,
@@ -131,6 +136,7 @@ def _install(app: Quart, settings: Settings) -> None:
 
 async def _close() -> None:
     parts = postdate()
+    await parts.watch.close()
     await parts.actions.close()
     parts.rings.redis.close()
     await parts.database.close()

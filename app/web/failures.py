@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from quart import Blueprint, render_template
 
 from app.mail.said import explain
-from app.tasks import overview
+from app.tasks import overview, queries
 from app.tasks.books import Fault
 from app.web import postdate
+from app.web.live import shared
 
 blueprint = Blueprint("failures", __name__)
 
@@ -26,9 +27,11 @@ class Cause:
 
 
 @blueprint.get("/failures")
+@shared
 async def show() -> str:
     """What was refused and is still refused, the most frequent cause first."""
     async with postdate().database.reading() as db:
+        last_event = await db.scalar(queries.last_event()) or 0
         faults = list((await db.scalars(overview.causes())).all())
         found = (await db.execute(overview.tasks_of([fault.id for fault in faults]))).all()
     counts = {cause: (tasks, waiting) for cause, tasks, waiting in found}
@@ -38,4 +41,5 @@ async def show() -> str:
         most=overview.MOST_COUNTED,
         zone=postdate().settings.timezone,
         look_again=LOOK_AGAIN,
+        last_event=last_event,
     )

@@ -17,6 +17,7 @@ from app.web import accounts, postdate
 from app.web.filters import by_tab, read_asked
 from app.web.forms import find
 from app.web.i18n import translate
+from app.web.live import shared
 
 blueprint = Blueprint("history", __name__)
 
@@ -24,6 +25,7 @@ SOON = 2000  # milliseconds until a page with something under way looks again
 
 
 @blueprint.get("/history")
+@shared
 async def show() -> str:
     """A page of tasks.
 

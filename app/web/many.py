@@ -17,6 +17,7 @@ from app.web.filters import read_asked
 from app.web.forms import KEY, new_key
 from app.web.history import moment_of, zone_of
 from app.web.i18n import gettext
+from app.web.live import shared
 from app.web.security import who
 
 blueprint = Blueprint("many", __name__)
@@ -87,15 +88,17 @@ async def start() -> ResponseReturnValue:
 
 
 @blueprint.get("/bulk/<int:bulk_id>")
+@shared
 async def show(bulk_id: int) -> str:
     """How far it has come."""
     async with postdate().database.reading() as db:
+        last_event = await db.scalar(queries.last_event()) or 0
         found: Bulk | None = await db.scalar(bulk.read(bulk_id))
         workers = await db.scalar(queries.live_workers())
     if found is None:
         abort(404)
     zone = postdate().settings.timezone
-    return await render_template("bulk.html", bulk=found, workers=workers, zone=zone, soon=SOON)
+    return await render_template("bulk.html", bulk=found, workers=workers, zone=zone, soon=SOON, last_event=last_event)
 
 
 @blueprint.post("/bulk/<int:bulk_id>/stop")

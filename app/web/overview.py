@@ -13,11 +13,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.mail import N_
 from app.mail.said import explain
-from app.tasks import overview
+from app.tasks import overview, queries
 from app.tasks.model import QUEUES
 from app.tasks.reconcile import repairs
 from app.web import charts, postdate
 from app.web.charts import Drawn, Slot
+from app.web.live import shared
 
 blueprint = Blueprint("overview", __name__)
 
@@ -36,11 +37,13 @@ REPAIRS = {
 
 
 @blueprint.get("/charts")
+@shared
 async def show() -> str:
     """Everything at a glance: the last 48 hours, or with `?span=days` the last 30 days."""
     by_day, zone = request.args.get("span") == "days", postdate().settings.timezone
     rings = asyncio.create_task(_rings())
     async with postdate().database.reading() as db:
+        last_event = await db.scalar(queries.last_event()) or 0
         chart = await _chart(db, by_day, zone)
         state = await _state(db)
     return await render_template(
@@ -48,6 +51,7 @@ async def show() -> str:
         chart=chart,
         zone=zone,
         look_again=LOOK_AGAIN,
+        last_event=last_event,
         explain=explain,
         **state,
         **_queues(state["waiting"], await rings),

@@ -55,7 +55,12 @@ async def _serve(settings: Settings, listening: socket.socket) -> int:
         why = str(error).partition("\n")[0]
         print(f"The database does not answer, or is not up to date (python -m app migrate): {why}", file=sys.stderr)
         return 1
-    await hypercorn_serve(app, _config(listening), shutdown_trigger=stop.wait)
+
+    async def told_to_stop() -> None:
+        await stop.wait()
+        await app.config["POSTDATE"].watch.close()  # streams end by themselves only when the browser goes away
+
+    await hypercorn_serve(app, _config(listening), shutdown_trigger=told_to_stop)
     return 0
 
 

@@ -16,6 +16,7 @@ from app.web import postdate
 from app.web.attempts import meaning, what_next
 from app.web.compose import in_words
 from app.web.history import look_again, moment_of, subject, undo_left, zone_of
+from app.web.live import shared
 from app.web.moment import NATIVE, Moment, when
 from app.web.progress import pace
 
@@ -30,9 +31,12 @@ OURSELVES = (N_("timekeeper"), N_("reconciler"))  # who moves tasks besides peop
 
 
 @blueprint.get("/tasks/<int:task_id>")
+@shared
 async def show(task_id: int) -> ResponseReturnValue:
     """Everything about it; `?after=` goes on through its recipients."""
-    return await page(await find(task_id))
+    async with postdate().database.reading() as db:
+        last_event = await db.scalar(queries.last_event()) or 0  # before the rows: what comes after is told
+    return await page(await find(task_id), last_event=last_event)
 
 
 async def find(task_id: int) -> Task:
@@ -42,8 +46,8 @@ async def find(task_id: int) -> Task:
     return task or abort(404)
 
 
-async def page(task: Task, typed: Moment | None = None, mistakes: Mistakes | None = None) -> str:
-    """The page; with `typed`, the form for another moment is open on it."""
+async def page(task: Task, typed: Moment | None = None, mistakes: Mistakes | None = None, **live: int) -> str:
+    """The page; with `typed`, the form for another moment is open on it; with `last_event`, it changes by itself."""
     return await render_template(
         "task.html",
         task=task,
@@ -59,6 +63,7 @@ async def page(task: Task, typed: Moment | None = None, mistakes: Mistakes | Non
         look_again=look_again([task]),
         **await _people(task),
         **await _events(task),
+        **live,
         **_when(task, typed),
     )
 

@@ -51,7 +51,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 def serving(folder: Path, **settings: str) -> Iterator[Site]:
     """Postdate in `folder`, with these settings besides."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
-    env = {**kept, "PYTHONPATH": str(ROOT), "PORT": str(_free_port()), "APP_TIMEZONE": "Asia/Seoul"}
+    env = {**kept, "PYTHONPATH": str(ROOT), "PORT": str(free_port()), "APP_TIMEZONE": "Asia/Seoul"}
     env |= settings
     log = folder / "up.log"
     with log.open("wb") as output:
@@ -63,7 +63,7 @@ def serving(folder: Path, **settings: str) -> Iterator[Site]:
         up.wait(PATIENCE)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port: int = free.getsockname()[1]

@@ -12,6 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from app.config import read_settings
+from app.db import Database
+from app.web.accounts import sign_in_link
+from app.web.serve import GRACE
 from tests.parts import bare_environment
 
 SERVE = """
@@ -73,6 +77,32 @@ def test_it_stops_at_once_when_nobody_waits_for_an_answer(
         output, _ = process.communicate(timeout=10)
         idle.close()
     assert (process.returncode, time.monotonic() - began < 3) == (0, True), output
+    assert "Traceback" not in output
+
+
+def test_open_streams_end_when_it_is_told_to_stop(port: int, database_url: str, tmp_path: Path) -> None:
+    database, settings = Database(database_url), read_settings({}, tmp_path / "var")
+    path = (sign_in_link(database, settings) or "").removeprefix(settings.public_url)
+    database.close()
+    with server(port, database_url, tmp_path) as process:
+        wait_for(port)
+        signing_in = HTTPConnection("127.0.0.1", port, timeout=10)
+        signing_in.request("GET", path)
+        with signing_in.getresponse() as answer:
+            cookie = answer.headers["Set-Cookie"].partition(";")[0]
+            answer.read()
+        signing_in.close()
+        streams = [HTTPConnection("127.0.0.1", port, timeout=10) for _ in range(3)]
+        for stream in streams:
+            stream.request("GET", "/live", headers={"Cookie": cookie})
+        answers = [stream.getresponse() for stream in streams]
+        assert [answer.readline() for answer in answers] == [b"retry: 200\n"] * 3
+        process.terminate()
+        assert [answer.read().count(b"id: ") for answer in answers] == [1] * 3, "each is ended, not cut off"
+        output, _ = process.communicate(timeout=GRACE / 2)
+        for each in (*answers, *streams):
+            each.close()
+    assert process.returncode == 0, output
     assert "Traceback" not in output
 
 
