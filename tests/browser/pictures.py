@@ -1,5 +1,7 @@
 """Every page as a person sees it, for a person to look at: python -m tests.browser.pictures FOLDER.
 
+With the word `readme` behind it, only those four of them that the README shows.
+
 Starts the real thing on a folder that is thrown away, with mail in every state: sent, refused, unknown and put off by a
 mail server that does as told. Only the hours before now are made up. Writes PAGE-LANGUAGE-THEME-WIDTH.png.
 """
@@ -9,7 +11,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import product
 from pathlib import Path
@@ -23,12 +24,12 @@ from sqlalchemy import insert, select, update
 from app.db import Database, now
 from app.tasks.books import Hour, Repair, Worker
 from app.tasks.model import Task
-from tests.browser.conftest import CHROMIUM, QUIET, Site, serving
+from tests.browser.conftest import CHROMIUM, QUIET, Site, serving, sign_in
+from tests.browser.test_looks import FORMS, compose
 from tests.parts import bare_environment, wait_until
 from tests.sink import HANG_UP, Sink
 
 PAGES = {
-    "compose": "/compose?template=email/reminder",
     "history": "/history",
     "history-failed": "/history?status=failed",
     "history-nothing": "/history?q=nobody",
@@ -40,12 +41,17 @@ PAGES = {
     "task-held": "/tasks/7",
     "task-cancelled": "/tasks/8",
     "task-half-done": "/tasks/9",
+    "recipient": "/tasks/2/message?address=gone0@example.com",
+    "message": "/tasks/1/message?address=hong@example.com",
+    "bulk-ask": "/history?status=scheduled",
     "overview": "/charts",
     "overview-days": "/charts?span=days",
     "failures": "/failures",
     "mailbox": "/mailbox",
     "missing": "/tasks/999999",
 }
+README = [("later", "en", "light", 1440), ("history", "en", "light", 1180),
+          ("task-half-done", "ko", "light", 1180), ("overview", "en", "dark", 1180)]  # fmt: skip
 WAYS = list(product(("ko", "en"), ("light", "dark"), (390, 1180)))
 LARGE = 900
 
@@ -135,23 +141,43 @@ def into_mailbox(sink: Sink, folder: Path) -> None:
         (folder / f"{int(taken.at * 1e9):020d}-{n}.eml").write_bytes(head + taken.body)
 
 
-def take(browser: Browser, site: Site, out: Path) -> Iterator[Path]:
-    """All of them, each as it is written."""
-    page = browser.new_page(base_url=site.url)
-    page.goto(site.link)
-    page.wait_for_url("**/compose")
-    signed_in = page.context.storage_state()
+def take_all(browser: Browser, site: Site, out: Path) -> int:
+    """Every page in every way; how many pictures that makes."""
+    signed_in = sign_in(browser, site)
     for language, theme, width in WAYS:
         for stranger in (False, True):
             page = open_page(browser, site, language, theme, width, None if stranger else signed_in)
-            for name, address in ({"sign-in": "/sign-in"} if stranger else PAGES).items():
-                page.goto(address)
-                if name == "mailbox":
-                    page.locator("tbody a").first.wait_for()
-                path = out / f"{name}-{language}-{theme}-{width}.png"
-                page.screenshot(path=path, full_page=True)
-                yield path
+            for name in ["sign-in"] if stranger else [*FORMS, *PAGES]:
+                bring(page, name)
+                page.screenshot(path=out / f"{name}-{language}-{theme}-{width}.png", full_page=True)
             page.context.close()
+    return len(WAYS) * (len(FORMS) + len(PAGES) + 1)
+
+
+def take_best(browser: Browser, site: Site, out: Path) -> int:
+    """What the README shows, as far as a screen shows it at once."""
+    signed_in = sign_in(browser, site)
+    for name, language, theme, width in README:
+        page = open_page(browser, site, language, theme, width, signed_in)
+        bring(page, name)
+        page.screenshot(path=out / f"{name}.png")
+        page.context.close()
+    return len(README)
+
+
+def bring(page: Page, name: str) -> None:
+    """Bring the page into the state of that name."""
+    if name in FORMS:
+        compose(page, name)
+        page.wait_for_timeout(1500)  # until the preview has followed: it has no sign of its own
+        return
+    page.goto(PAGES.get(name, f"/{name}"))
+    if name == "mailbox":
+        page.locator("tbody a").first.wait_for()
+    if name == "bulk-ask":
+        page.locator("#bulk input[name=all]").check()
+        page.locator("#bulk button[value=cancel]").click()
+        page.locator("#ask").wait_for()
 
 
 def open_page(
@@ -163,7 +189,7 @@ def open_page(
     ).new_page()  # fmt: skip
 
 
-def main(out: Path) -> None:
+def main(out: Path, readme: bool) -> None:
     out.mkdir(parents=True, exist_ok=True)
     with (
         tempfile.TemporaryDirectory(prefix="pd-") as folder,
@@ -176,12 +202,12 @@ def main(out: Path) -> None:
         into_mailbox(sink, site.folder / "var" / "mailbox")
         began = time.monotonic()
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
-        n = sum(1 for _ in take(browser, site, out))
+        n = (take_best if readme else take_all)(browser, site, out)
         browser.close()
     print(f"{n} pictures in {out}, in {time.monotonic() - began:.0f} s")
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        sys.exit("usage: python -m tests.browser.pictures FOLDER")
-    main(Path(sys.argv[1]).resolve())
+    if len(sys.argv) < 2 or sys.argv[2:] not in ([], ["readme"]):
+        sys.exit("usage: python -m tests.browser.pictures FOLDER [readme]")
+    main(Path(sys.argv[1]).resolve(), readme=sys.argv[2:] == ["readme"])
