@@ -43,7 +43,7 @@ async def test_sending_is_what_waits_for_a_worker_and_what_one_holds(person: Cli
     assert await found(person, "status=started") == [2]
     page = await page_of(person, "/history?status=queued")
     assert re.search(r'id="tab-sending"[^>]* aria-current="page"', page)
-    assert ">Queued <span" in page.partition('class="chips"')[2]
+    assert ">Queued <span" in page.partition('class="holding"')[2]
 
 
 async def test_what_needs_attention_has_a_tab_and_a_number(person: Client, database: Database) -> None:
@@ -141,7 +141,7 @@ async def test_a_fault_is_said_in_the_servers_words(person: Client, database: Da
 async def test_every_filter_can_be_taken_away_by_itself(person: Client, database: Database) -> None:
     store(database)
     page = await page_of(person, "/history?status=failed&q=a&subject=b&template=c&since=2026-12-08")
-    chips = unescape(page.partition('class="chips"')[2].partition("</ul>")[0])
+    chips = unescape(page.partition('class="holding"')[2].partition("</ul>")[0])
     assert re.findall(r'href="(/history[^"]*)"', chips) == [
         "/history?status=failed&template=c&subject=b&since=2026-12-08",
         "/history?status=failed&q=a&subject=b&since=2026-12-08",

@@ -5,7 +5,10 @@ import time
 from pathlib import Path
 
 from quart.typing import TestClientProtocol as Client
+from sqlalchemy import update
 
+from app.db import Database, now
+from app.tasks.books import Worker
 from app.tasks.queries import WORKER_ALIVE
 from tests.integration.test_pages_history import page_of
 from tests.parts import command, note_figure
@@ -24,7 +27,7 @@ async def wait_until_said(client: Client, is_said: bool, seconds: float) -> None
 
 
 async def test_history_and_overview_say_that_no_worker_is_running_once_it_was_killed(
-    person: Client, database_url: str, redis_url: str, tmp_path: Path
+    person: Client, database: Database, database_url: str, redis_url: str, tmp_path: Path
 ) -> None:
     await wait_until_said(person, True, 5)
     env = {"DATABASE_URL": database_url, "REDIS_URL": redis_url, "SECRET_KEY": "a key for tests only",
@@ -34,5 +37,8 @@ async def test_history_and_overview_say_that_no_worker_is_running_once_it_was_ki
         worker.kill()
         worker.wait()
         began = time.monotonic()
-        await wait_until_said(person, True, WORKER_ALIVE + 10)
-    note_figure(f"a killed worker is missed on the pages after {time.monotonic() - began:.0f} s")
+        waited = WORKER_ALIVE - 5  # that long ago, as far as its last sign of life tells: nobody waits for it here
+        with database.writing() as db:
+            db.execute(update(Worker).values(seen_at=now(-waited)))
+        await wait_until_said(person, True, 15)
+    note_figure(f"a killed worker is missed on the pages after {time.monotonic() - began + waited:.0f} s")

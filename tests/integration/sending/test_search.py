@@ -138,8 +138,8 @@ def fits(asked: Filter, task: Task, delivery: Delivery) -> bool:
 def test_the_statement_finds_what_looking_at_every_row_finds(filled: Database) -> None:
     with filled.reading() as db:
         every = db.execute(select(Task, Delivery).join(Delivery, Delivery.task_id == Task.id)).all()
-        for few, asked, cursor in product((1, 300, 5_000), ALL, (None, 4_000)):
+        for asked, cursor in product(ALL, (None, 4_000)):
             wanted = Filter(**{**vars(asked), "cursor": cursor})
             fitting = sorted((t.id for t, d in every if fits(wanted, t, d)), reverse=True)[: queries.PAGE + 1]
-            # Whichever way leads, the same tasks are found.
-            assert db.scalars(search.ids(wanted, queries.PAGE + 1, few)).all() == fitting, (few, wanted)
+            for few in (1, 300, 5_000):  # whichever way leads, the same tasks are found
+                assert db.scalars(search.ids(wanted, queries.PAGE + 1, few)).all() == fitting, (few, wanted)
