@@ -210,14 +210,23 @@ function offerHere(form) {
   anew(form, "zone", ["picks"]);
 }
 
-// The form that is asked for anew, with everything in it, as its other buttons do without this script.
+// The form that is asked for anew, with everything in it, as its other buttons do without this script. One asks after
+// the other: an answer that came late would bring back the fields of a template that is no longer the chosen one.
 
-async function anew(form, wish, ids, file) {
+let answered = Promise.resolve();
+
+function anew(...asked) {
+  answered = answered.catch(() => null).then(() => ask(...asked));
+  return answered;
+}
+
+async function ask(form, wish, ids, file) {
   const sent = new FormData(form);
   sent.set("do", wish);
   if (file) sent.set("file", file);
   else sent.delete("file");
-  const answer = await fetch(form.action, { method: "POST", body: sent }).catch(() => null); // offline: all stays
+  const request = { method: "POST", body: sent, signal: AbortSignal.timeout(30e3) };
+  const answer = await fetch(form.action, request).catch(() => null); // offline: all stays
   if (!answer?.ok || answer.redirected) return null;
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
   for (const id of ids) {
