@@ -640,17 +640,17 @@ function typed(form) {
   return found.sort(([one], [other]) => (one < other ? -1 : 1));
 }
 
-// What became of it: saved, sent (it was, before), away (the server), out (signed out), large, often, gone (a newer one).
+// What became of it: saved, sent (it was, before), away (the server), out (signed out), large, often.
 async function deliver(fields, signal) {
   const body = new FormData();
   for (const [name, value] of fields) body.append(name, value);
   const keepalive = JSON.stringify(fields).length < 2e4; // browsers refuse more
   const asked = { method: "POST", body, headers: { "X-Refresh": "1" }, keepalive, signal };
-  const answer = await fetch("/drafts", asked).catch(({ name }) => ({ status: name === "AbortError" ? -1 : 500 }));
+  const answer = await fetch("/drafts", asked).catch(() => ({ status: 500 }));
   const given = (answer.ok || answer.status === 410) && !answer.redirected ? await answer.json().catch(() => null) : null;
   if (given) return [answer.ok ? "saved" : "sent", given];
   if (answer.redirected) return ["out"];
-  return [{ "-1": "gone", 413: "large", 429: "often" }[answer.status] ?? "away"];
+  return [{ 413: "large", 429: "often" }[answer.status] ?? "away"];
 }
 
 function copyOf(name) {
@@ -696,9 +696,9 @@ function drafts(form) {
     asked = fresh;
     copy();
     asking?.abort();
-    asking = new AbortController();
-    const [what, given] = await deliver(all(), asking.signal);
-    if (what === "gone") return;
+    const { signal } = (asking = new AbortController());
+    const [what, given] = await deliver(all(), signal);
+    if (signal.aborted) return; // a newer one, or the form itself, is on its way: what came in just before counts no more
     asked = "";
     if (what === "saved") return taken(fresh, given);
     if (what === "sent") sessionStorage.removeItem(name());

@@ -106,8 +106,13 @@ def _parts() -> list[Part]:
         Part("mypy", (python, "-m", "mypy")),
         Part("unit tests", _pytest("tests/unit"), "tests/unit"),
         # These mostly wait: for leases to run out, for a browser to paint. So some wait at the same time.
-        Part("integration tests", _pytest("tests/integration", "-n", "4"), "tests/integration"),
-        Part("browser tests", _pytest("tests/browser", "-n", "2", *BROWSER_OPTIONS), "tests/browser", (BROWSER,)),
+        Part("integration tests", _pytest("tests/integration", "-n", "6", "--dist", "worksteal"), "tests/integration"),
+        Part(
+            "browser tests",
+            _pytest("tests/browser", "-n", "3", "--dist", "worksteal", *BROWSER_OPTIONS),
+            "tests/browser",
+            (BROWSER,),
+        ),
     ]
     if Path("tests/chaos").is_dir():
         parts.append(Part("chaos tests", _pytest("tests/chaos"), "tests/chaos"))

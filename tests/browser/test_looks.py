@@ -123,6 +123,7 @@ def compose(page: Page, name: str) -> None:
         page.locator("#recipients").fill("\n".join(f"r{n}@example{n % 3}.com" for n in range(30)))
         for field in page.locator("[name^='variables.']").all():
             field.fill("봄")
+        page.locator("#counted", has_text="30").wait_for()
         page.locator("#send").click()
         page.locator(".confirm").wait_for()
         return

@@ -162,18 +162,18 @@ def test_many_are_sent_now(office: Office) -> None:
 
 
 def test_a_worker_killed_in_the_middle_leaves_it_to_the_next_and_no_task_is_moved_twice(office: Office) -> None:
-    ids = many(office, 1500)
+    ids = many(office, 800)
     bulk_id = ask(office, "cancel", bulk.Chosen(highest(office), filter=Filter()))
-    for part in (300, 900):
+    for part in (200, 400):
         with office.worker() as process:
             wait_until(lambda part=part: office.one(bulk.read(bulk_id))[0].moved >= part, 40, "it is under way")  # type: ignore[misc]
             process.kill()
             process.wait()
     with office.worker():
         done = wait_for(office, bulk_id)
-    assert (done.total, done.seen, done.moved) == (1500, 1500, 1500)
+    assert (done.total, done.seen, done.moved) == (800, 800, 800)
     assert statuses(office, ids) == {"cancelled"}
-    assert office.one(select(func.count()).where(TaskEvent.to_status == "cancelled"))[0] == 1500
+    assert office.one(select(func.count()).where(TaskEvent.to_status == "cancelled"))[0] == 800
 
 
 def test_two_who_carry_it_out_at_once_move_each_task_once(office: Office) -> None:
