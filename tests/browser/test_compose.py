@@ -43,22 +43,6 @@ def test_another_template_shows_its_fields_and_keeps_what_was_typed(page: Page) 
     expect(page.locator("input[name='variables.event']:not([type=hidden])")).to_have_value("Workshop")
 
 
-def test_a_late_answer_brings_no_fields_of_another_template_back(page: Page) -> None:
-    held: list[Route] = []
-    first = page.locator("#template")
-    page.route("**/compose", lambda route: route.continue_() if held else held.append(route))
-    with page.expect_request("**/compose"):
-        first.select_option("email/reminder")
-    first.select_option("email/welcome")
-    answers: list[str] = []
-    page.on("response", lambda response: answers.append(response.url))
-    held[0].continue_()
-    while sum(url.endswith("/compose") for url in answers) < 2:
-        page.wait_for_timeout(20)
-    expect(page.locator("[name='variables.event']")).to_have_count(0)
-    expect(page.locator("[name='variables.name']")).to_have_value("Anna")
-
-
 def test_the_subject_takes_no_focus_from_who_goes_on_typing_elsewhere(page: Page) -> None:
     held: list[Route] = []
 
