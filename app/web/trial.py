@@ -16,6 +16,7 @@ from app.mail.templates import SUBJECT_LIMIT
 from app.tasks.model import Task
 from app.tasks.submit import Mistakes, Recipient, Refused, Request, check
 from app.web import postdate
+from app.web.actions import KeyReused
 from app.web.compose import page
 from app.web.forms import KEY, Letter, digest, find, new_key, read_letter
 from app.web.security import account
@@ -45,7 +46,11 @@ async def send() -> Response:
     form = await request.form
     letter, trial = read_letter(form, postdate().settings.timezone), _read(form)
     try:
-        task = await postdate().actions.submit(await asyncio.to_thread(_asked, letter, trial))
+        asked = await asyncio.to_thread(_asked, letter, trial)
+        try:
+            task = await postdate().actions.submit(asked)
+        except KeyReused:  # changed since, by way of the back button: that is another test
+            task = await postdate().actions.submit(replace(asked, key=_key(new_key())))
     except Refused as refused:
         return await page(letter, 422, mistakes=refused.mistakes, trial=trial, noticing=True)
     return await page(letter, trial=replace(trial, key="", task=task), noticing=True)
@@ -73,13 +78,17 @@ def _asked(letter: Letter, trial: Trial) -> Request:
         subject=asked.subject,
         queue=asked.queue,
         test=True,
-        key=f"test:{g.user.id}:{trial.key}",
+        key=_key(trial.key),
     )
     mistakes = {**check(made, templates), **_of_a_test(mistakes)}
     if mistakes:
         raise Refused(mistakes)
     marked = replace(made, subject=_marked(made, letter))
     return replace(marked, digest=digest(marked))
+
+
+def _key(key: str) -> str:
+    return f"test:{g.user.id}:{key}"
 
 
 def _of_a_test(mistakes: Mistakes) -> Mistakes:

@@ -52,6 +52,17 @@ async def test_it_has_the_values_of_the_recipient_in_the_preview_and_goes_to_nob
     assert "This is a test" in await (await person.get(f"/tasks/{task.id}")).get_data(as_text=True)
 
 
+async def test_changed_and_sent_once_more_by_way_of_the_back_button_it_is_another_test(
+    person: Client, database: Database
+) -> None:
+    await trial(person)
+    await trial(person)
+    assert stored(database) == 1, "a double click is one"
+    page = await trial(person, test_to="you@example.com")
+    assert "A test is on its way to you@example.com." in page
+    assert stored(database) == 2
+
+
 async def test_the_form_is_not_sent_and_stays_as_it_was_typed(person: Client, database: Database) -> None:
     page = await trial(
         person, recipients=TABLE, subject="Hi {{ name }}", when="later", scheduled_at="soon", key=KEYS[5]
