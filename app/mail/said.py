@@ -4,7 +4,7 @@ import re
 
 from app.mail import N_
 
-NO_MAILBOX = N_("This mailbox does not exist. Please check the address; it is not tried again by itself.")
+NO_MAILBOX = N_("This mailbox does not exist. Please check the address.")
 NOT_FOR_NOW = N_("The server takes no mail for this mailbox for now.")
 BAD_ADDRESS = N_("The server does not accept this address as it is written. Please check it.")
 MOVED = N_("This person has another address now, and mail to this one is refused.")

@@ -45,7 +45,7 @@ async def test_each_cause_is_there_once_with_its_meaning_the_most_frequent_first
     refused(database, "dee@example.com")
     assert groups(await page_of(person, "/failures")) == [
         (
-            "This mailbox does not exist. Please check the address; it is not tried again by itself.",
+            "This mailbox does not exist. Please check the address.",
             "550 5.1.1 …@…: no such user",
             "3 recipients, 2 tasks",
         ),
