@@ -13,8 +13,8 @@ from quart.typing import ResponseReturnValue
 from sqlalchemy import Row
 
 from app.db import AsyncDatabase
-from app.tasks import bulk, export
-from app.tasks.search import Filter
+from app.tasks import export
+from app.tasks.search import NEWEST, Filter
 from app.web import postdate
 from app.web.filters import read_asked
 
@@ -52,8 +52,7 @@ async def _file(
         return redirect(f"/history?{request.query_string.decode()}", 303)
     app = postdate()
     zone = ZoneInfo(app.settings.timezone)
-    before = (await _read(app.database, bulk.highest()))[0][0] + 1
-    lines = _lines(app.database, asked.filter(zone.key), before, zone)
+    lines = _lines(app.database, asked.filter(zone.key), zone)
     response = Response(b"" if request.method == "HEAD" else _written(lines, written, head), content_type=content_type)
     response.timeout = None  # it takes as long as its reader does
     name = f"postdate-{datetime.now(UTC).astimezone(zone):%Y-%m-%d}.{kind}"
@@ -70,8 +69,11 @@ async def _written(
         yield written(some)
 
 
-async def _lines(database: AsyncDatabase, filter: Filter, before: int, zone: ZoneInfo) -> AsyncIterator[list[Line]]:
-    """Portion by portion: each is read when the one before has been sent, in a transaction of its own."""
+async def _lines(database: AsyncDatabase, filter: Filter, zone: ZoneInfo) -> AsyncIterator[list[Line]]:
+    """Portion by portion, newest first, so that what is stored after the first is in none of them. Each is read when
+    the one before has been sent, in a transaction of its own.
+    """
+    before = NEWEST
     while found := await _read(database, export.tasks(filter, before)):
         tasks = {task.task_id: _plain(task[: len(OF_TASK)], zone) for task in found}
         for task_ids in export.together(found):
