@@ -17,7 +17,8 @@ from sqlalchemy import func, select
 from app.mail.addresses import parse
 from app.tasks import queries
 from app.tasks.model import Delivery, Task
-from app.tasks.submit import Recipient, Request, new_deliveries, new_task
+from app.tasks.request import Recipient, Request
+from app.tasks.submit import new_deliveries, new_task
 from tests.chaos.page import machine, table
 from tests.chaos.servers import Databases, Postgres, Sqlite
 from tests.parts import Office, valkey, wait_until

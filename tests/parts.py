@@ -25,7 +25,8 @@ from app.mail.templates import Templates
 from app.ring import Rings, connect
 from app.tasks import lifecycle
 from app.tasks.model import Task
-from app.tasks.submit import Recipient, Request, check, new_deliveries, new_task
+from app.tasks.request import Recipient, Request, check
+from app.tasks.submit import new_deliveries, new_task
 from app.worker.handed import Handed, record, tallies, with_faults
 from app.worker.hold import Hold
 from tests.sink import Sink

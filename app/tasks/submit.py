@@ -1,146 +1,21 @@
-"""From what somebody asked for to the rows that say so: checked first, all of it, and then written at once."""
+"""From what somebody asked for, checked (see request.py), to the rows that say so."""
 
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Insert, insert
 from sqlalchemy.sql.dml import ReturningInsert
 
 from app.db import after, now
-from app.mail import N_, Mistake
-from app.mail.addresses import Mailbox
+from app.mail import Mistake
 from app.mail.message import new_message_id
 from app.mail.sandbox import subject_part
-from app.mail.templates import SUBJECT_LIMIT, Template, Templates
-from app.tasks.model import QUEUES, Delivery, OnUnknown, Task, TaskStatus
+from app.mail.templates import SUBJECT_LIMIT, Templates
+from app.tasks.model import Delivery, Task, TaskStatus
+from app.tasks.request import Request
 
-MOST_RECIPIENTS = 10_000
-LONGEST_LATE = 30 * 86_400
-LONGEST_VALUE = 10_000
-LARGEST_VARIABLES = 64_000
 TITLE_KEY = 64
-MOST_NAMED = 5  # of those who lack a value; the others are counted
-
-Mistakes = dict[str, list[Mistake]]
-"""By the name of the field: template, recipients, variables.NAME, subject, queue, scheduled_at, zone."""
-
-
-class Refused(Exception):  # noqa: N818 (it is no fault of the program's)
-    """What was asked for can't be done as it stands; nothing was stored."""
-
-    def __init__(self, mistakes: Mistakes) -> None:
-        super().__init__("; ".join(f"{name}: {mistake}" for name, found in mistakes.items() for mistake in found))
-        self.mistakes = mistakes
-
-
-@dataclass(frozen=True)
-class Recipient:
-    """One person, and what only their message says: these variables go over the task's."""
-
-    mailbox: Mailbox
-    variables: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Request:
-    """What somebody asks for. `scheduled_at` is aware, or None for at once; `zone` is where it was chosen.
-
-    `late_limit`: seconds after which a task that has not begun is held for a person, instead of sent late.
-    """
-
-    template: str
-    recipients: Sequence[Recipient]
-    by: str
-    variables: Mapping[str, Any] = field(default_factory=dict)
-    subject: str | None = None
-    queue: str = "default"
-    scheduled_at: datetime | None = None
-    zone: str | None = None
-    undo_seconds: int = 0
-    late_limit: int | None = None
-    on_unknown: str = OnUnknown.HOLD
-    key: str | None = None
-    digest: str | None = None
-    test: bool = False  # in no list and no tally
-    title: str = ""  # what lists call it: see `titled`
-
-
-def check(request: Request, templates: Templates) -> Mistakes:
-    """Every mistake in the request, by field; empty when it can be stored."""
-    mistakes: Mistakes = {}
-    template = None
-    try:
-        template = templates.get(request.template)
-    except Mistake as wrong:
-        mistakes["template"] = [wrong if request.template else Mistake(N_("Choose a template."))]
-    for name, mistake in (*_simple(request), *_oversized(request)):
-        mistakes.setdefault(name, []).append(mistake)
-    if template and not mistakes:
-        for name, mistake in _unrenderable(request, template):
-            mistakes.setdefault(name, []).append(mistake)
-    return mistakes
-
-
-def _simple(request: Request) -> Iterator[tuple[str, Mistake]]:
-    if request.queue not in QUEUES:
-        choices = ", ".join(QUEUES)
-        yield "queue", Mistake(N_("There is no queue named {queue}. Choose {queues}."), queue=request.queue[:64],
-                               queues=choices)  # fmt: skip
-    if not request.recipients:
-        yield "recipients", Mistake(N_("Give at least one address."))
-    if len(request.recipients) > MOST_RECIPIENTS:
-        yield "recipients", Mistake(N_("These are {n} recipients; {most} at once are possible."),
-                                    n=len(request.recipients), most=MOST_RECIPIENTS)  # fmt: skip
-    if request.subject and len(request.subject) > SUBJECT_LIMIT:
-        yield "subject", Mistake(N_("Keep this under {most} characters."), most=SUBJECT_LIMIT)
-    if request.late_limit is not None and not 60 <= request.late_limit <= LONGEST_LATE:
-        yield "late_limit", Mistake(N_("Give a limit from one minute to thirty days."))
-
-
-def _oversized(request: Request) -> Iterator[tuple[str, Mistake]]:
-    for variables in (request.variables, *(recipient.variables for recipient in request.recipients)):
-        for name, value in variables.items():
-            if len(str(value)) > LONGEST_VALUE:
-                yield f"variables.{name}", Mistake(N_("Keep this under {most} characters."), most=LONGEST_VALUE)
-                return
-        if len(str(variables)) > LARGEST_VARIABLES:
-            yield "variables", Mistake(N_("All values together are too long."))
-            return
-
-
-def _unrenderable(request: Request, template: Template) -> Iterator[tuple[str, Mistake]]:
-    """Missing values of anyone, and whatever their messages themselves stumble over; one is enough if all are alike."""
-    personal = any(recipient.variables for recipient in request.recipients)
-    try:
-        if missing := list(_missing(request, template.missing({}, request.subject))):
-            yield from missing
-            return
-        for recipient in request.recipients if personal else request.recipients[:1]:
-            template.render({**request.variables, **recipient.variables}, subject=request.subject)
-    except Mistake as wrong:
-        yield ("template" if request.subject is None else "subject"), wrong
-
-
-def _missing(request: Request, needed: list[str]) -> Iterator[tuple[str, Mistake]]:
-    """For each name, who has no value for it."""
-    for name in needed:
-        for_all = request.variables.get(name)
-        without = [each.mailbox.address for each in request.recipients if each.variables.get(name, for_all) is None]
-        if without:
-            yield f"variables.{name}", _lacking(name, without, len(request.recipients))
-
-
-def _lacking(name: str, without: list[str], people: int) -> Mistake:
-    if len(without) == people:
-        return Mistake(N_("Give a value: the message needs it."))
-    if len(without) == 1:
-        return Mistake(N_("{address} has no value for {name}."), address=without[0], name=name)
-    who = ", ".join(without[:MOST_NAMED]) + (" …" if len(without) > MOST_NAMED else "")
-    return Mistake(N_("{n} of {all} people have no value for {name}: {who}"), n=len(without), all=people, name=name,
-                   who=who)  # fmt: skip
 
 
 def titled(request: Request, templates: Templates) -> Request:
@@ -159,33 +34,40 @@ def title_key(text: str) -> str:
     return unicodedata.normalize("NFC", text).casefold()[:TITLE_KEY]
 
 
-def new_task(request: Request) -> ReturningInsert[int]:
-    """The task's row. Returns its id; the database writes its first event and its count in the same statement."""
+def content(request: Request) -> dict[str, Any]:
+    """The columns of a task that say what was asked for, and that it waits for its moment, or for a worker."""
     later = request.scheduled_at is not None or request.undo_seconds > 0
     due_at = request.scheduled_at or now(request.undo_seconds)
+    return {
+        "status": TaskStatus.SCHEDULED if later else TaskStatus.QUEUED,
+        "template": request.template,
+        "subject": request.subject,
+        "variables": dict(request.variables),
+        "queue": request.queue,
+        "scheduled_at": request.scheduled_at,
+        "zone": request.zone,
+        "due_at": due_at,
+        "late_limit": request.late_limit,
+        "hold_after": None if request.late_limit is None else after(due_at, request.late_limit),
+        "on_unknown": request.on_unknown,
+        "rung_at": None if later else now(),
+        "recipients": len(request.recipients),
+        "title": request.title[:SUBJECT_LIMIT],
+        "title_key": title_key(request.title),
+        "who": request.by,
+    }
+
+
+def new_task(request: Request) -> ReturningInsert[int]:
+    """The task's row. Returns its id; the database writes its first event and its count in the same statement."""
     return (
         insert(Task)
         .values(
-            status=TaskStatus.SCHEDULED if later else TaskStatus.QUEUED,
-            template=request.template,
-            subject=request.subject,
-            variables=dict(request.variables),
-            queue=request.queue,
-            scheduled_at=request.scheduled_at,
-            zone=request.zone,
-            due_at=due_at,
-            late_limit=request.late_limit,
-            hold_after=None if request.late_limit is None else after(due_at, request.late_limit),
-            on_unknown=request.on_unknown,
-            rung_at=None if later else now(),
-            recipients=len(request.recipients),
-            who=request.by,
             idempotency_key=request.key,
             request_hash=request.digest,
             test=request.test,
-            title=request.title[:SUBJECT_LIMIT],
-            title_key=title_key(request.title),
             created_by=request.by,
+            **content(request),
         )
         .returning(Task.id)
     )

@@ -21,7 +21,8 @@ from app.mail.templates import Templates
 from app.ring import Rings, ringing_of
 from app.tasks import drafts, lifecycle, queries
 from app.tasks.model import Task
-from app.tasks.submit import Refused, Request, check, new_deliveries, new_task, titled
+from app.tasks.request import Refused, Request, check
+from app.tasks.submit import new_deliveries, new_task, titled
 from app.web.undo import Undo
 
 logger = log.get("web")

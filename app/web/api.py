@@ -14,7 +14,7 @@ from quart_schema import document_headers, document_querystring, document_reques
 from app.mail import Mistake
 from app.tasks import queries
 from app.tasks.model import Task, TaskStatus
-from app.tasks.submit import Refused, Request
+from app.tasks.request import Refused, Request
 from app.tasks.when import check_future
 from app.web import LARGEST_ID, postdate
 from app.web.actions import KeyReused

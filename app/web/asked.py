@@ -25,7 +25,7 @@ from pydantic import (
 from app.mail.addresses import CONTROLS, NAME_LIMIT, Mailbox, parse
 from app.mail.templates import SUBJECT_LIMIT
 from app.tasks.model import OnUnknown, TaskStatus
-from app.tasks.submit import LONGEST_LATE, MOST_RECIPIENTS, Recipient
+from app.tasks.request import LONGEST_LATE, MOST_RECIPIENTS, Recipient
 
 RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?(Z|z|[+-]\d\d:\d\d)", re.ASCII)
 EXAMPLE = "2026-12-08T09:00:00+09:00"

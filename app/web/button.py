@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from app.tasks.submit import Mistakes, Request
+from app.tasks.request import Mistakes, Request
 from app.web.i18n import gettext, ngettext, short
 
 

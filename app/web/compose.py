@@ -18,7 +18,7 @@ from app.mail.tables import column_for
 from app.mail.templates import Templates
 from app.tasks import queries
 from app.tasks.model import QUEUES, Task, TaskStatus
-from app.tasks.submit import Mistakes, Refused, Request
+from app.tasks.request import Mistakes, Refused, Request
 from app.web import again, drafts, i18n, postdate
 from app.web.actions import KeyReused
 from app.web.button import labels

@@ -10,7 +10,7 @@ from werkzeug.datastructures import MultiDict
 
 from app.mail import N_, Mistake
 from app.tasks import queries
-from app.tasks.submit import Mistakes, Refused, Request, check
+from app.tasks.request import Mistakes, Refused, Request, check
 from app.web import postdate
 from app.web.button import labels
 from app.web.forms import Letter

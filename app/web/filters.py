@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 
 from app.mail import N_, Mistake
 from app.tasks.model import TaskStatus
+from app.tasks.request import Mistakes
 from app.tasks.search import ATTENTION, Filter
-from app.tasks.submit import Mistakes
 
 SENDING = "sending"
 TABS = ("", TaskStatus.SCHEDULED, SENDING, TaskStatus.FINISHED, TaskStatus.FAILED, ATTENTION, TaskStatus.CANCELLED)

@@ -15,7 +15,7 @@ from app.mail.tables import column_for
 from app.mail.templates import Template, Templates
 from app.tasks.drafts import task_key
 from app.tasks.model import OnUnknown
-from app.tasks.submit import MOST_RECIPIENTS, Mistakes, Recipient, Refused, Request, check
+from app.tasks.request import MOST_RECIPIENTS, Mistakes, Recipient, Refused, Request, check
 from app.web.moment import Moment, read_moment
 
 VARIABLE = "variables."

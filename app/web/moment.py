@@ -6,7 +6,7 @@ from datetime import UTC, datetime, time
 from typing import Any
 
 from app.mail import Mistake
-from app.tasks.submit import Mistakes
+from app.tasks.request import Mistakes
 from app.tasks.when import FORMS, Ambiguous, Past, QuickPick, Skipped, fixes, parse_wall_time, quick_picks, zone_of
 from app.tasks.when import ZONES as KNOWN
 from app.web import i18n

@@ -12,7 +12,7 @@ from quart import Blueprint, Response, make_response, render_template, request
 from app.mail import N_, Mistake
 from app.mail.addresses import Mailbox, parse
 from app.mail.message import compose
-from app.tasks.submit import Recipient, Request
+from app.tasks.request import Recipient, Request
 from app.web import Postdate, postdate
 from app.web.button import Labels, labels
 from app.web.forms import Letter, read_letter

@@ -11,7 +11,7 @@ from app.mail import N_
 from app.tasks import queries
 from app.tasks.lifecycle import WAITING
 from app.tasks.model import Task
-from app.tasks.submit import Mistakes
+from app.tasks.request import Mistakes
 from app.web import postdate
 from app.web.attempts import meaning, what_next
 from app.web.compose import in_words

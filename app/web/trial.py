@@ -14,7 +14,7 @@ from app.mail.addresses import Mailbox, parse
 from app.mail.sandbox import subject_part
 from app.mail.templates import SUBJECT_LIMIT
 from app.tasks.model import Task
-from app.tasks.submit import Mistakes, Recipient, Refused, Request, check
+from app.tasks.request import Mistakes, Recipient, Refused, Request, check
 from app.web import postdate
 from app.web.actions import KeyReused
 from app.web.compose import page

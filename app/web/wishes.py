@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from quart import request
 
 from app.mail import N_, Mistake
-from app.tasks.submit import Mistakes
+from app.tasks.request import Mistakes
 from app.web import postdate
 from app.web.forms import Letter, find
 from app.web.last import last

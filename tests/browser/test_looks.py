@@ -12,7 +12,8 @@ from app.db import Database
 from app.mail.addresses import parse
 from app.tasks.books import Bulk
 from app.tasks.model import Delivery, Task
-from app.tasks.submit import Recipient, Request, new_deliveries, new_task
+from app.tasks.request import Recipient, Request
+from app.tasks.submit import new_deliveries, new_task
 from tests.browser.conftest import OUT, NewPage, Site
 from tests.parts import answer
 

@@ -10,7 +10,8 @@ from playwright.sync_api import Browser, Page, StorageState, expect
 from app.db import Database
 from app.mail.addresses import parse
 from app.tasks.queries import PAGE
-from app.tasks.submit import Recipient, Request, new_deliveries, new_task
+from app.tasks.request import Recipient, Request
+from app.tasks.submit import new_deliveries, new_task
 from tests.browser.conftest import Site, serving, sign_in
 from tests.parts import answer, note_figure
 

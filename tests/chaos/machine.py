@@ -9,7 +9,8 @@ from sqlalchemy import delete, func, select
 from app.db import Database
 from app.mail.addresses import parse
 from app.tasks.model import Delivery, Task, TaskCount, TaskEvent
-from app.tasks.submit import Recipient, Request, new_deliveries, new_task
+from app.tasks.request import Recipient, Request
+from app.tasks.submit import new_deliveries, new_task
 
 Moves = set[tuple[str, str]]
 TASKS: dict[str, Moves] = {

@@ -14,7 +14,8 @@ from app.mail.addresses import parse
 from app.mail.templates import Templates
 from app.tasks import lifecycle
 from app.tasks.model import Delivery, Task
-from app.tasks.submit import Recipient, Request, new_deliveries, new_task
+from app.tasks.request import Recipient, Request
+from app.tasks.submit import new_deliveries, new_task
 from app.web import ROOT
 
 TEMPLATES = Templates(ROOT / "templates")

@@ -17,7 +17,8 @@ from app.config import Settings
 from app.db import Database
 from app.mail.addresses import Mailbox
 from app.tasks.model import Delivery, Task, TaskEvent
-from app.tasks.submit import Recipient, Request, new_deliveries, new_task
+from app.tasks.request import Recipient, Request
+from app.tasks.submit import new_deliveries, new_task
 from tests.integration.conftest import OUR_PAGE
 from tests.integration.test_pages_compose import key_in, later, post, stored, the_task
 from tests.integration.test_pages_history import page_of, store

@@ -149,6 +149,7 @@ def test_one_that_is_stopped_leaves_the_rest_as_it_was(office: Office) -> None:
     assert not hand.bite()
     done = office.one(bulk.read(bulk_id))[0]
     assert (done.total, done.seen, done.moved) == (300, 200, 200)
+    assert office.one(select(func.count()).select_from(BulkTask))[0] == 0
     assert statuses(office, ids[:200]) == {"cancelled"}
     assert statuses(office, ids[200:]) == {"scheduled"}
 
