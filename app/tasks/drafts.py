@@ -28,8 +28,9 @@ def task_key(user_id: int, key: str) -> str:
     return f"form:{user_id}:{key}"
 
 
-def listed(user_id: int) -> Select[str, datetime, str, str, str]:
-    """A person's drafts, the latest first: key, updated_at, the beginning of its recipients, subject and template."""
+def listed(user_id: int) -> Select[str, datetime, str, str, str, str]:
+    """A person's drafts, the latest first: key, updated_at, the beginning of its recipients, subject, template, and the
+    id of the task that it changes, if any."""
     return (
         select(
             Draft.key,
@@ -37,6 +38,7 @@ def listed(user_id: int) -> Select[str, datetime, str, str, str]:
             func.substr(Draft.content["recipients"].as_string(), 1, SHOWN).label("recipients"),
             Draft.content["subject"].as_string().label("subject"),
             Draft.content["template"].as_string().label("template"),
+            Draft.content["task"].as_string().label("task"),
         )
         .where(*_own(user_id), ~_thrown_away)
         .order_by(Draft.updated_at.desc())
@@ -58,6 +60,15 @@ def _own(user_id: int) -> tuple[ColumnElement[bool], ...]:
 def stored(key: str) -> Select[Draft]:
     """Whatever has that key, to be written over; nobody else does before the transaction ends."""
     return select(Draft).where(Draft.key == key).with_for_update()
+
+
+def became(user_id: int, key: str, task_id: str = "") -> Select[int]:
+    """The id of the task that a person's form has become, or, where it was one for changing a task, has changed."""
+    new = Task.idempotency_key == task_key(user_id, key)
+    if not task_id.isdecimal() or not task_id.isascii():
+        return select(Task.id).where(new)
+    changed = Task.edit_key.startswith(task_key(user_id, key) + ":", autoescape=True)
+    return select(Task.id).where(or_(new, and_(Task.id == int(task_id[:18]), changed)))
 
 
 def sent(task_key: str) -> Delete:

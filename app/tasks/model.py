@@ -92,6 +92,7 @@ class Task(Base):
     title_key: Mapped[str] = mapped_column(String(64).with_variant(BYTEWISE_64, "postgresql"), default="")
     created_by: Mapped[str] = mapped_column(String(320), default="")
     bulk_id: Mapped[int | None] = mapped_column(Id)  # of the bulk that moved it, if nobody did since
+    edit_key: Mapped[str | None] = mapped_column(String(128))  # of the edit that it is as it is by
 
     __table_args__ = (
         # What nobody has rung for: only waiting tasks. Chosen by `rung_at` alone, or SQLite does not see that it fits.

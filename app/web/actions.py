@@ -18,9 +18,9 @@ from sqlalchemy.exc import IntegrityError
 from app import log
 from app.db import AsyncDatabase, rows
 from app.mail.templates import Templates
-from app.ring import Rings, ringing_of
+from app.ring import QUEUES, Rings, ringing_of
 from app.tasks import drafts, lifecycle, queries
-from app.tasks.model import Task
+from app.tasks.model import Task, TaskStatus
 from app.tasks.request import Refused, Request, check
 from app.tasks.submit import new_deliveries, new_task, titled
 from app.web.undo import Undo
@@ -55,22 +55,27 @@ class Actions:
         """
         if request.key and (known := await self._known(request)):
             return known
-        mistakes = await asyncio.to_thread(check, request, self.templates)
-        if mistakes:
-            raise Refused(mistakes)
+        request = await self._checked(request)
         try:
-            task = await self._store(await asyncio.to_thread(titled, request, self.templates))
+            task = await self._store(request)
         except IntegrityError:
             known = await self._known(request)  # somebody with the same key was faster
             if known is None:
                 raise
             return known
-        ringing = ringing_of(task)
-        if task.status == "queued":
-            self._tell(partial(self.rings.ring, [ringing]))
-        else:
-            self._tell(partial(self.rings.ring_at, ringing, task.due_at))
+        self._tell(partial(self._ring, task))
         return task
+
+    async def _checked(self, request: Request) -> Request:
+        if mistakes := await asyncio.to_thread(check, request, self.templates):
+            raise Refused(mistakes)
+        return await asyncio.to_thread(titled, request, self.templates)
+
+    def _ring(self, task: Task) -> None:
+        if task.status == TaskStatus.QUEUED:
+            self.rings.ring([ringing_of(task)])
+        else:
+            self.rings.ring_at(ringing_of(task), task.due_at)
 
     async def _known(self, request: Request) -> Task | None:
         if request.key is None:
@@ -89,6 +94,26 @@ class Actions:
                 await db.execute(drafts.sent(request.key))
             task: Task = (await db.execute(queries.task(task_id))).scalar_one()
         return task
+
+    async def edit(self, task_id: int, request: Request, seen: lifecycle.Version, changed: list[str]) -> Task | None:
+        """The task as the request says, if nobody had begun it, or changed what was `seen`; see lifecycle.edit.
+
+        Raises Refused where something is wrong with the request.
+        """
+        request = await self._checked(request)
+        async with self.database.writing() as db:
+            if (await db.execute(lifecycle.edit(task_id, request, seen, changed))).first() is None:
+                return None
+            await db.execute(lifecycle.clear(task_id))
+            await db.execute(*new_deliveries(request, task_id, self.domain))
+            await db.execute(drafts.sent(request.key or ""))
+            task: Task = (await db.execute(queries.task(task_id))).scalar_one()
+        self._tell(partial(self._ring_anew, task))
+        return task
+
+    def _ring_anew(self, task: Task) -> None:
+        self.rings.take_back([(task.id, task.attempt, name) for name in QUEUES])  # it may have changed its queue
+        self._ring(task)
 
     async def cancel(self, task_id: int, by: str) -> Undo | None:
         """If the task was still waiting, it never goes out now; how to take that back."""

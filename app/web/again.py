@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from io import StringIO
 from typing import Any
-from zoneinfo import ZoneInfo
 
+from quart import abort
 from sqlalchemy import Row
 
 from app.tasks import queries
@@ -15,24 +15,20 @@ from app.tasks.model import Task
 from app.web import postdate
 from app.web.forms import Letter, new_key
 from app.web.history import zone_of
-from app.web.moment import NATIVE, Moment
+from app.web.moment import Moment
 
 Recipients = Sequence[Row[str, str, dict[str, Any]]]
 TO_QUOTE = frozenset(',;<>"\\')
 
 
-async def letter_of(task_id: int) -> Letter | None:
-    """The form that makes another task like this one, with a key of its own; None where there is no such task."""
-    async with postdate().database.reading() as db:
-        task: Task | None = await db.scalar(queries.task(task_id))
-        recipients = (await db.execute(queries.everybody(task_id))).all()
-    if task is None:
-        return None
+async def letter_of(task_id: int) -> Letter:
+    """The form that makes another task like this one, with a key of its own."""
+    task, recipients = await _find(task_id)
     moment = _moment(task)
     return Letter(
         recipients=written(recipients, task.variables),
         template=task.template,
-        variables={name: _typed(value) for name, value in task.variables.items()},
+        variables={name: typed(value) for name, value in task.variables.items()},
         subject=task.subject or "",
         queue=task.queue,
         late_limit=str(task.late_limit or ""),
@@ -43,13 +39,19 @@ async def letter_of(task_id: int) -> Letter | None:
     )
 
 
+async def _find(task_id: int) -> tuple[Task, Recipients]:
+    async with postdate().database.reading() as db:
+        task: Task | None = await db.scalar(queries.task(task_id))
+        recipients = (await db.execute(queries.everybody(task_id))).all()
+    return task or abort(404), recipients
+
+
 def _moment(task: Task) -> Moment:
     """The one that it is scheduled for, if that still lies ahead."""
     zone = zone_of(task)
     if task.scheduled_at is None or task.scheduled_at <= datetime.now(UTC):
         return Moment(zone=zone)
-    at = task.scheduled_at.astimezone(ZoneInfo(zone))
-    return Moment(f"{at:{NATIVE}}", zone, str(at.fold))
+    return Moment.of(task.scheduled_at, zone)
 
 
 def written(recipients: Recipients, shared: Mapping[str, Any]) -> str:
@@ -61,7 +63,7 @@ def written(recipients: Recipients, shared: Mapping[str, Any]) -> str:
     rows = csv.writer(table, lineterminator="\n")
     rows.writerow(["email", "name", *columns])
     for address, name, own in recipients:
-        rows.writerow([address, own.get("name", name), *(_typed(own.get(column, "")) for column in columns)])
+        rows.writerow([address, own.get("name", name), *(typed(own.get(column, "")) for column in columns)])
     return table.getvalue().rstrip("\n")
 
 
@@ -76,6 +78,7 @@ def _mailbox(address: str, name: str) -> str:
     return f"{name} <{address}>" if name else address
 
 
-def _typed(value: object) -> str:
+def typed(value: object) -> str:
+    """What to type for a value."""
     # Programs may give more than text.
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -14,8 +14,13 @@ class Labels:
     later: str
 
 
-def labels(asked: Request, mistakes: Mistakes) -> Labels:
-    """Those of a form that asks for this; where it says nothing certain yet, they claim nothing."""
+def labels(asked: Request, mistakes: Mistakes, saving: bool = False) -> Labels:
+    """Those of a form that asks for this; where it says nothing certain yet, they claim nothing.
+
+    `saving`: of one that changes a mail.
+    """
+    if saving:
+        return _saving(asked)
     n = 0 if "recipients" in mistakes else len(asked.recipients)
     if n == 0:
         return Labels(gettext("Send now"), gettext("Schedule"))
@@ -29,3 +34,11 @@ def labels(asked: Request, mistakes: Mistakes) -> Labels:
         return Labels(now, ngettext("Schedule {n} mail", "Schedule {n} mails", n))
     at = short(asked.scheduled_at, asked.zone or "UTC")
     return Labels(now, ngettext("Schedule {n} mail for {time}", "Schedule {n} mails for {time}", n, time=at))
+
+
+def _saving(asked: Request) -> Labels:
+    now = gettext("Save the changes, and send now")
+    if asked.scheduled_at is None:
+        return Labels(now, gettext("Save the changes"))
+    at = short(asked.scheduled_at, asked.zone or "UTC")
+    return Labels(now, gettext("Save the changes, for {time}", time=at))

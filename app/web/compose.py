@@ -1,7 +1,6 @@
-"""The page on which a mail is written, for now or for later."""
+"""The page on which a mail is written, for now or for later, and rewritten while it waits."""
 
 import asyncio
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -17,17 +16,18 @@ from app.mail.addresses import is_address
 from app.mail.tables import column_for
 from app.mail.templates import Templates
 from app.tasks import queries
-from app.tasks.model import QUEUES, Task, TaskStatus
+from app.tasks.model import QUEUES, Task
 from app.tasks.request import Mistakes, Refused, Request
-from app.web import again, drafts, i18n, postdate
+from app.web import again, drafts, edit, postdate, posting
 from app.web.actions import KeyReused
 from app.web.button import labels
 from app.web.confirm import confirming
-from app.web.forms import VARIABLE, Letter, fields, find, new_key, read_letter
-from app.web.i18n import gettext, people, translate
-from app.web.last import last, remember
+from app.web.forms import ID, VARIABLE, Letter, fields, find, new_key, read_letter
+from app.web.history import begun
+from app.web.i18n import gettext, translate
+from app.web.last import last
 from app.web.moment import Moment, when
-from app.web.recipients import left_out, noticed, shown
+from app.web.recipients import noticed, shown
 from app.web.wishes import grant, wished
 
 if TYPE_CHECKING:
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 logger = log.get("web")
 blueprint = Blueprint("compose", __name__)
 
-ID = re.compile("[0-9]{1,18}")
 FIELDS = (
     "recipients",
     "template",
@@ -56,7 +55,7 @@ DEFAULT_QUEUE_FIRST = sorted(QUEUES, key=lambda name: name != "default")
 async def show() -> Response:
     """An empty form; `?template=` chooses one, `?from=` has all of that task in it, `?draft=` of that draft."""
     if number := request.args.get("from"):
-        return await page(await again.letter_of(int(number) if ID.fullmatch(number) else 0) or abort(404))
+        return await page(await again.letter_of(int(number) if ID.fullmatch(number) else abort(404)))
     if key := request.args.get("draft"):
         letter, task = await drafts.opened(key)
         if task:
@@ -74,9 +73,20 @@ async def show() -> Response:
     return await page(letter, guess=not settings.timezone_is_known and not zone)
 
 
+@blueprint.get("/tasks/<int:task_id>/edit")
+async def show_task(task_id: int) -> Response | Redirect:
+    """The form of a mail that still waits. The mail stays as it is until the changes are saved."""
+    async with postdate().database.reading() as db:
+        task: Task = await db.scalar(queries.task(task_id)) or abort(404)
+    if edit.is_open(task):
+        return await page(await edit.letter_to_edit(task))
+    await flash(begun(task), "error")
+    return redirect(url_for("task.show", task_id=task_id), 303)
+
+
 @blueprint.post("/compose")
 async def send() -> Response | Redirect:
-    """Send it or schedule it; or, where another button than that was pressed, only show the form anew."""
+    """Send it, schedule it, or change the mail that it is about; where another button was pressed, show it anew."""
     form = await request.form
     letter = read_letter(form, postdate().settings.timezone)
     if wish := await wished():
@@ -86,24 +96,19 @@ async def send() -> Response | Redirect:
         asked = await asyncio.to_thread(_read, letter)
         if question := await confirming(letter, asked, form):
             return question
-        task = await postdate().actions.submit(asked)
+        return await (edit.save(letter, asked) if letter.task else posting.send(letter, asked))
     except Refused as refused:
         return await page(letter, 422, mistakes=refused.mistakes)
     except KeyReused:
         return await _sent_before(letter)
+    except edit.Lost as lost:
+        return await _overtaken(letter, lost.task)
     except OperationalError as error:
         logger.error("the database did not take a mail", error=str(error).partition("\n")[0])
         await flash(
             gettext("The database does not answer right now, so nothing was stored. Try again in a moment."), "error"
         )
         return await page(letter, 503)
-    at = asked.scheduled_at
-    remember(letter.template, letter.recipients, letter.moment.zone if at else "", f"{at:%H:%M}" if at else "")
-    left = asked.undo_seconds if task.status == TaskStatus.SCHEDULED else 0
-    undo = {"task": task.id, "left": left} if left or task.scheduled_at else None
-    told = _told(asked, task, letter.people.duplicates)
-    await flash({"told": told, "undo": undo}, "success")  # type: ignore[arg-type]
-    return redirect(url_for("history.show"), 303)
 
 
 def _read(letter: Letter) -> Request:
@@ -123,19 +128,12 @@ async def _sent_before(letter: Letter) -> Response:
     return await page(replace(letter, key=new_key()), 409, first=first)
 
 
-def _told(asked: Request, task: Task, duplicates: int) -> Markup:
-    """One sentence that names recipients, template and time, and a link to the task."""
-    to = people(asked.recipients[0].mailbox.address, len(asked.recipients))
-    zone = task.zone or postdate().settings.timezone
-    if task.scheduled_at:
-        told = gettext("Scheduled: {template} to {to}, for {time}.", template=task.template, to=to,
-                       time=i18n.moment(task.scheduled_at, zone))  # fmt: skip
-    else:
-        told = gettext("On its way: {template} to {to}, {time}.", template=task.template, to=to,
-                       time=i18n.moment(task.created_at, zone))  # fmt: skip
-    if duplicates:
-        told = f"{told} {left_out(duplicates)}."
-    return Markup('{} <a href="{}">{}</a>').format(told, url_for("task.show", task_id=task.id), gettext("Follow it"))
+async def _overtaken(letter: Letter, task: Task) -> Response:
+    """Somebody has begun the mail, or changed it, since the form was opened for it."""
+    if not edit.is_open(task):
+        return await page(letter, 409, late=task)
+    # Who has been told may write over it.
+    return await page(replace(letter, seen=edit.write_version(task)), 409, overtaken=task)
 
 
 async def page(
@@ -143,6 +141,8 @@ async def page(
     code: int = 200,
     mistakes: Mistakes | None = None,
     first: Task | None = None,
+    late: Task | None = None,
+    overtaken: Task | None = None,
     guess: bool = False,
     told: str = "",
     noticing: bool = False,
@@ -154,12 +154,14 @@ async def page(
     page = await render_template(
         "compose.html",
         letter=letter,
-        button=labels(*asked),
+        button=labels(*asked, saving=bool(letter.task)),
         errors=in_words(mistakes or {}),
         noticed=noticed(letter.people) if noticing else {},
         people=shown(letter.people),
         told=told,
         first=first,
+        late=begun(late) if late else "",
+        overtaken=overtaken,
         guess=guess,
         last=last(),
         drafts=await drafts.mine(),

@@ -81,9 +81,16 @@ async def _summary(letter: Letter, asked: Request) -> Summary:
         subject=seen.mail.subject if seen.mail else "",
         moment=letter.moment.sentence(datetime.now(UTC)) if asked.scheduled_at else _at_once(asked.undo_seconds),
         duration=await _duration(len(addresses)),
-        label=labels(asked, {}).later if asked.scheduled_at else gettext("Send {n} mails", n=len(addresses)),
+        label=_label(letter, asked),
         must_type=len(addresses) > VERY_MANY,
     )
+
+
+def _label(letter: Letter, asked: Request) -> str:
+    said = labels(asked, {}, saving=bool(letter.task))
+    if letter.task:
+        return said.later if asked.scheduled_at else said.now
+    return said.later if asked.scheduled_at else gettext("Send {n} mails", n=len(asked.recipients))
 
 
 def _at_once(undo_seconds: int) -> str:

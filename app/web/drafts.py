@@ -34,6 +34,8 @@ TYPED = (
     "scheduled_at",
     "zone",
     "fold",
+    "task",
+    "seen",
 )
 EDITOR = "editor"
 """Which of several open pages wrote it last."""
@@ -116,7 +118,7 @@ async def keep(form: Mapping[str, str], user_id: int) -> Kept | None:
 async def _keep(key: str, user_id: int, content: dict[str, str], saved: str) -> Kept | None:
     async with postdate().database.writing() as db:
         draft = await db.scalar(drafts.stored(key))
-        if await db.scalar(queries.task_by_key(drafts.task_key(user_id, key))):
+        if await db.scalar(drafts.became(user_id, key, content.get("task", ""))):
             return None
         beside = draft is not None and not _may_go_on(draft, user_id, content, saved)
         if draft is None or beside:
@@ -147,7 +149,7 @@ def _typed(content: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in content.items() if name not in (EDITOR, drafts.DISCARDED) and value}
 
 
-async def mine() -> Sequence[Row[str, datetime, str, str, str]]:
+async def mine() -> Sequence[Row[str, datetime, str, str, str, str]]:
     """This person's drafts, the latest first."""
     async with postdate().database.reading() as db:
         return (await db.execute(drafts.listed(g.user.id))).all()

@@ -22,6 +22,7 @@ VARIABLE = "variables."
 MOST_SHOWN = 20  # mistakes at one field; nobody reads more
 SECONDS = re.compile("[0-9]{1,9}")
 KEY = re.compile(r"[0-9a-f-]{36}")
+ID = re.compile("[0-9]{1,18}")
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,8 @@ class Letter:
     moment: Moment = field(default_factory=Moment)
     key: str = ""
     saved: str = ""  # the draft that it goes on from, by when that was saved
+    task: int = 0  # the id of the one that it changes; 0: it makes a new one
+    seen: str = ""  # the version of that task that it goes on from
 
     @property
     def people(self) -> People:
@@ -129,6 +132,8 @@ def read_letter(form: Mapping[str, str], zone: str) -> Letter:
         moment=read_moment(form, zone),
         key=key if KEY.fullmatch(key := form.get("key", "")) else new_key(),
         saved=form.get("saved", "")[:40],
+        task=int(task) if ID.fullmatch(task := form.get("task", "")) else 0,
+        seen=form.get("seen", "")[:200],
     )
 
 

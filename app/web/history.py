@@ -16,7 +16,7 @@ from app.tasks.model import Task, TaskStatus
 from app.web import accounts, postdate
 from app.web.filters import by_tab, read_asked
 from app.web.forms import find
-from app.web.i18n import translate
+from app.web.i18n import gettext, translate
 from app.web.live import shared
 
 blueprint = Blueprint("history", __name__)
@@ -90,6 +90,21 @@ def undo_left(task: Task) -> int:
     if task.status != TaskStatus.SCHEDULED or task.scheduled_at is not None:
         return 0
     return max(0, ceil((task.due_at - datetime.now(UTC)).total_seconds()))
+
+
+def too_late(task: Task) -> str:
+    """Why it can't be moved any more, in one plain sentence."""
+    return {
+        TaskStatus.QUEUED: gettext("It is in the queue already, and goes out by itself."),
+        TaskStatus.STARTED: gettext("Too late: it is being sent right now."),
+        TaskStatus.CANCELLED: gettext("It was cancelled already."),
+    }.get(TaskStatus(task.status), gettext("Too late: it has been sent already."))
+
+
+def begun(task: Task) -> str:
+    """Why it can't go back to the form any more."""
+    begun = task.status == TaskStatus.QUEUED
+    return gettext("Too late: part of it has been sent already.") if begun else too_late(task)
 
 
 def zone_of(task: Task) -> str:

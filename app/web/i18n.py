@@ -19,6 +19,7 @@ from babel.units import format_unit
 from quart import Quart, request, session
 
 from app.mail import Mistake
+from app.tasks.lifecycle import EDITED
 
 LANGUAGES = {"en": "English", "ko": "한국어"}
 CATALOGUES = Path(__file__).parent / "locale"
@@ -81,6 +82,8 @@ def ngettext(one: str, many: str, n: int, **params: object) -> str:
 
 def reason(why: str) -> str:
     """Why a task was moved; where many were at once, with the number of that action."""
+    if why.startswith(EDITED):
+        return gettext("Edited: {parts}", parts=", ".join(map(gettext, why.removeprefix(EDITED).split(", "))))
     text, of_many, number = why.removesuffix(")").rpartition(" (bulk ")
     return gettext(text) + gettext(" (many at once, no. {n})", n=number) if of_many else gettext(why)
 

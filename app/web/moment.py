@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, time
-from typing import Any
+from datetime import UTC, datetime, time, timedelta
+from typing import Any, Self
+from zoneinfo import ZoneInfo
 
 from app.mail import Mistake
 from app.tasks.request import Mistakes
@@ -14,6 +15,7 @@ from app.web.last import last_time
 
 FOLDS = {"0": 0, "1": 1}
 NATIVE = "%Y-%m-%dT%H:%M"
+SECONDS = ":%S"
 PICK = "at-"
 ZONES = sorted(KNOWN)
 
@@ -25,6 +27,12 @@ class Moment:
     wall: str = ""
     zone: str = ""
     fold: str = ""
+
+    @classmethod
+    def of(cls, at: datetime, zone: str) -> Self:
+        """The moment `at` (aware) as one would type it in the IANA zone `zone`."""
+        wall = whole_second(at).astimezone(ZoneInfo(zone))
+        return cls(f"{wall:{NATIVE}}" + (f"{wall:{SECONDS}}" if wall.second else ""), zone, str(wall.fold))
 
     def read(self, now: datetime) -> tuple[datetime | None, Mistakes]:
         """The instant, aware and in its zone; or None, and what is wrong with which field."""
@@ -75,6 +83,11 @@ class Moment:
                 continue
             return wall.isoformat(timespec="seconds" if wall.second else "minutes")
         return None if self.wall.strip() else ""
+
+
+def whole_second(at: datetime) -> datetime:
+    """The first one that is not before `at`: forms know no part of one, and nothing is to be early."""
+    return at + timedelta(microseconds=-at.microsecond % 1_000_000)
 
 
 def _about(wrong: Mistake | None, now: datetime) -> str:

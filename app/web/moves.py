@@ -8,7 +8,7 @@ from werkzeug.wrappers import Response as Redirect
 
 from app.tasks.model import TaskStatus
 from app.web import postdate
-from app.web.history import zone_of
+from app.web.history import begun, too_late, zone_of
 from app.web.i18n import gettext, moment
 from app.web.moment import picked, read_moment
 from app.web.security import who
@@ -24,7 +24,7 @@ async def cancel(task_id: int) -> Redirect:
     await find(task_id)
     if done := await postdate().actions.cancel(task_id, who()):
         return await _back(task_id, "success", button(gettext("Cancelled. Nothing more of it will be sent."), done))
-    return await _back(task_id, "error", await _too_late(task_id))
+    return await _back(task_id, "error", too_late(await find(task_id)))
 
 
 @blueprint.post("/tasks/<int:task_id>/undo")
@@ -32,9 +32,7 @@ async def undo(task_id: int) -> Redirect:
     """Take it back before any of it has begun, and go on writing it."""
     await find(task_id)
     if not await postdate().actions.undo(task_id, who()):
-        begun = (await find(task_id)).status == TaskStatus.QUEUED
-        told = gettext("Too late: part of it has been sent already.") if begun else await _too_late(task_id)
-        return await _back(task_id, "error", told)
+        return await _back(task_id, "error", begun(await find(task_id)))
     await flash(gettext("Undone: nothing was sent. Here is the mail as you wrote it."), "success")
     return redirect(f"/compose?from={task_id}", 303)
 
@@ -62,7 +60,7 @@ async def reschedule(task_id: int) -> ResponseReturnValue:
     if done := await postdate().actions.reschedule(task_id, at, typed.zone, who()):
         told = gettext("Rescheduled. It will be sent {time}.", time=moment(at, typed.zone))
         return await _back(task_id, "success", button(told, done))
-    return await _back(task_id, "error", await _too_late(task_id))
+    return await _back(task_id, "error", too_late(await find(task_id)))
 
 
 @blueprint.post("/tasks/<int:task_id>/now")
@@ -71,7 +69,7 @@ async def send_now(task_id: int) -> Redirect:
     await find(task_id)
     if done := await postdate().actions.send_now(task_id, who()):
         return await _back(task_id, "success", button(gettext("It is being sent now."), done))
-    return await _back(task_id, "error", await _too_late(task_id))
+    return await _back(task_id, "error", too_late(await find(task_id)))
 
 
 @blueprint.post("/tasks/<int:task_id>/restore")
@@ -93,8 +91,9 @@ async def restore(task_id: int) -> Redirect:
 
 
 async def _changed_since(task_id: int) -> str:
-    if (await find(task_id)).status in (TaskStatus.STARTED, TaskStatus.FINISHED, TaskStatus.FAILED):
-        return await _too_late(task_id)
+    task = await find(task_id)
+    if task.status in (TaskStatus.STARTED, TaskStatus.FINISHED, TaskStatus.FAILED):
+        return too_late(task)
     return gettext("Nothing was undone, because this mail has been changed since.")
 
 
@@ -110,15 +109,6 @@ async def decide(task_id: int) -> Redirect:
         return await _back(task_id, "error", gettext("There is nothing here to decide any more."))
     told = gettext("Noted: it arrived.") if arrived else gettext("It is being sent again, and may arrive twice.")
     return await _back(task_id, "success", told)
-
-
-async def _too_late(task_id: int) -> str:
-    """Why it can't be taken back, in one plain sentence."""
-    return {
-        TaskStatus.QUEUED: gettext("It is in the queue already, and goes out by itself."),
-        TaskStatus.STARTED: gettext("Too late: it is being sent right now."),
-        TaskStatus.CANCELLED: gettext("It was cancelled already."),
-    }.get(TaskStatus((await find(task_id)).status), gettext("Too late: it has been sent already."))
 
 
 async def _back(task_id: int, category: str, told: str) -> Redirect:

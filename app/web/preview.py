@@ -77,7 +77,9 @@ def _look(app: Postdate, letter: Letter, number: int) -> Seen:
     asked, mistakes = letter.asked(app.templates, "", datetime.now(UTC))
     number = max(1, min(number, len(asked.recipients)))
     to = asked.recipients[number - 1] if asked.recipients else NOBODY
-    seen = Seen(number, len(asked.recipients), to.mailbox.address, button=labels(asked, mistakes))
+    seen = Seen(
+        number, len(asked.recipients), to.mailbox.address, button=labels(asked, mistakes, saving=bool(letter.task))
+    )
     if not asked.template:
         return seen
     try:

@@ -2,7 +2,6 @@
 
 import re
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from quart import Blueprint, abort, render_template, request
 from quart.typing import ResponseReturnValue
@@ -15,9 +14,10 @@ from app.tasks.request import Mistakes
 from app.web import postdate
 from app.web.attempts import meaning, what_next
 from app.web.compose import in_words
+from app.web.edit import is_open
 from app.web.history import look_again, moment_of, subject, undo_left, zone_of
 from app.web.live import shared
-from app.web.moment import NATIVE, Moment, when
+from app.web.moment import Moment, when
 from app.web.progress import pace
 
 blueprint = Blueprint("task", __name__)
@@ -57,6 +57,7 @@ async def page(task: Task, typed: Moment | None = None, mistakes: Mistakes | Non
         meaning=meaning,
         what_next=what_next,
         waiting=task.status in WAITING,
+        editable=is_open(task),
         undo_left=undo_left(task),
         opened=typed is not None,
         errors=in_words(mistakes or {}),
@@ -111,6 +112,4 @@ def _asked() -> dict[str, str | None]:
 def _when(task: Task, typed: Moment | None) -> Any:
     """The when-field: as it was typed, else with the moment that holds."""
     zone = zone_of(task)
-    at = task.scheduled_at
-    held = Moment(f"{at.astimezone(ZoneInfo(zone)):{NATIVE}}" if at else "", zone)
-    return when(typed or held)
+    return when(typed or (Moment.of(task.scheduled_at, zone) if task.scheduled_at else Moment(zone=zone)))

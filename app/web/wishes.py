@@ -9,7 +9,7 @@ from quart import request
 from app.mail import N_, Mistake
 from app.tasks.request import Mistakes
 from app.web import postdate
-from app.web.forms import Letter, find
+from app.web.forms import Letter, find, new_key
 from app.web.last import last
 from app.web.moment import PICK, picked
 from app.web.recipients import taken
@@ -43,6 +43,8 @@ def _changed(wish: str, letter: Letter) -> Letter:
         return replace(letter, when="later", moment=picked(letter.moment, wish))
     if wish == "again":
         return replace(letter, recipients=last()["recipients"], template=last()["template"])
+    if wish == "apart":
+        return replace(letter, task=0, seen="", key=new_key())
     if wish == "leave-out":
         return replace(letter, recipients=letter.people.without_bad())
     if wish == "subject" and not letter.subject and (template := find(postdate().templates, letter.template)):

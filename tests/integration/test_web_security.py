@@ -41,6 +41,7 @@ WHO_MAY = {
     "GET /export.ndjson": "s+s",
     "GET /live": "s+s",
     "GET /tasks/<int:task_id>": "s+s",
+    "GET /tasks/<int:task_id>/edit": "s+s",
     "GET /tasks/<int:task_id>/message": "s+s",
     "GET /tasks/<int:task_id>/message/html": "s+s",
     "GET /tasks/<int:task_id>/message/eml": "s+s",

@@ -4,11 +4,12 @@
                    ▲                  ▲ ▲              │
                    └─hold, reschedule─┤ └─ give_back, release
                failed ─retry, decide──┘      scheduled, queued ─cancel─▶ cancelled ─restore─▶ as it was
+                                             scheduled, queued ─edit─▶ scheduled | queued
 
     delivery:  queued ─mark─▶ sending ─record─▶ sent | failed | unknown | queued (again, later)
 
-due.py has the moves of the timekeeper, held.py those of the worker that holds a task, people.py those of people, and
-undone.py those that take them back.
+due.py has the moves of the timekeeper, held.py those of the worker that holds a task, people.py those of people,
+edited.py the one that rewrites a task, and undone.py those that take them back.
 
 A move names the status it leaves and returns a row only where it moved something. No row means that somebody was
 first, which is normal: late, doubled and stale callers find nothing to move. What a worker moves carries its lease's
@@ -17,6 +18,7 @@ the event and the counts of a task's move in the same statement, and cancel what
 """
 
 from app.tasks.lifecycle.due import condemn, give_up, hold_late, lose, lose_strays, promote, release, ring_again, tally
+from app.tasks.lifecycle.edited import EDITED, Version, changes, clear, edit, edit_key, version
 from app.tasks.lifecycle.held import BATCH, LEASE, claim, give_back, keep, mark, put_back, record, settle
 from app.tasks.lifecycle.moves import WAITING, Move
 from app.tasks.lifecycle.people import (
@@ -36,8 +38,9 @@ from app.tasks.lifecycle.people import (
 from app.tasks.lifecycle.undone import Plan, plan, replan, requeue_cancelled, restore
 
 __all__ = [
-    "AGAIN", "ARRIVED", "BATCH", "CAN", "LEASE", "WAITING", "Move", "Plan", "arrived", "cancel", "claim", "condemn",
-    "decide", "give_back", "give_up", "hold_late", "keep", "lose", "lose_strays", "mark", "plan", "promote",
-    "put_back", "record", "release", "replan", "requeue_cancelled", "requeue_failed", "reschedule", "restore",
-    "retry", "ring_again", "send_again", "send_now", "settle", "tally", "undo",
+    "AGAIN", "ARRIVED", "BATCH", "CAN", "EDITED", "LEASE", "WAITING", "Move", "Plan", "Version", "arrived", "cancel",
+    "changes", "claim", "clear", "condemn", "decide", "edit", "edit_key", "give_back", "give_up", "hold_late", "keep",
+    "lose", "lose_strays", "mark", "plan", "promote", "put_back", "record", "release", "replan", "requeue_cancelled",
+    "requeue_failed", "reschedule", "restore", "retry", "ring_again", "send_again", "send_now", "settle", "tally",
+    "undo", "version",
 ]  # fmt: skip

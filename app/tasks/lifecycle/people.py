@@ -19,6 +19,7 @@ AGAIN = N_("A person said to send it again.")
 CAN: dict[str, ColumnElement[bool]] = {
     "cancel": Task.status.in_(WAITING),
     "reschedule": Task.status.in_(WAITING),
+    "edit": and_(Task.status.in_(WAITING), Task.attempt == 0, ~Task.test),
     "now": Task.status == TaskStatus.SCHEDULED,
     "retry": and_(Task.status == TaskStatus.FAILED, count(DeliveryStatus.FAILED) > 0),
     "restore": Task.status == TaskStatus.CANCELLED,

@@ -1,0 +1,43 @@
+"""What came of the form: a mail, sent or scheduled."""
+
+from markupsafe import Markup
+from quart import flash, redirect, url_for
+from werkzeug.wrappers import Response
+
+from app.tasks.model import Task, TaskStatus
+from app.tasks.request import Request
+from app.web import i18n, postdate
+from app.web.forms import Letter
+from app.web.i18n import gettext, people
+from app.web.last import remember
+from app.web.recipients import left_out
+
+
+async def send(letter: Letter, asked: Request) -> Response:
+    """Store it as a task. Raises Refused, and KeyReused where the form was sent before and has been changed since."""
+    task = await postdate().actions.submit(asked)
+    _remember(letter, asked)
+    left = asked.undo_seconds if task.status == TaskStatus.SCHEDULED else 0
+    undo = {"task": task.id, "left": left} if left or task.scheduled_at else None
+    await flash({"told": _told(letter, asked, task), "undo": undo}, "success")  # type: ignore[arg-type]
+    return redirect(url_for("history.show"), 303)
+
+
+def _told(letter: Letter, asked: Request, task: Task) -> Markup:
+    """One sentence that names recipients, template and time, and a link to the task."""
+    to = people(asked.recipients[0].mailbox.address, len(asked.recipients))
+    zone = task.zone or postdate().settings.timezone
+    if task.scheduled_at:
+        told = gettext("Scheduled: {template} to {to}, for {time}.", template=task.template, to=to,
+                       time=i18n.moment(task.scheduled_at, zone))  # fmt: skip
+    else:
+        told = gettext("On its way: {template} to {to}, {time}.", template=task.template, to=to,
+                       time=i18n.moment(task.created_at, zone))  # fmt: skip
+    if duplicates := letter.people.duplicates:
+        told = f"{told} {left_out(duplicates)}."
+    return Markup('{} <a href="{}">{}</a>').format(told, url_for("task.show", task_id=task.id), gettext("Follow it"))
+
+
+def _remember(letter: Letter, asked: Request) -> None:
+    at = asked.scheduled_at
+    remember(letter.template, letter.recipients, letter.moment.zone if at else "", f"{at:%H:%M}" if at else "")
