@@ -53,7 +53,8 @@ def install(app: Quart) -> None:
 async def _choose() -> None:
     """`?lang=` (remembered), else what was remembered, else what the browser asks for, else English."""
     asked = request.args.get("lang", "")
-    if asked in LANGUAGES:
+    # Once is enough: whoever looks again at this address must not bring back a cookie without what was told since.
+    if asked in LANGUAGES and asked != session.get("lang"):
         session["lang"] = asked
     kept = session.get("lang")
     speak(kept if kept in LANGUAGES else request.accept_languages.best_match(list(LANGUAGES), "en"))

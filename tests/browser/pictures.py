@@ -38,6 +38,7 @@ PAGES = {
     "task-unknown": "/tasks/4",
     "task-put-off": "/tasks/5",
     "task-scheduled": "/tasks/6",
+    "edit": "/tasks/6/edit",
     "task-held": "/tasks/7",
     "task-cancelled": "/tasks/8",
     "task-half-done": "/tasks/9",

@@ -34,7 +34,7 @@ ADDRESSES = {
     "missing": "/tasks/999999",
     "sign-in": "/sign-in",
 }
-PAGES = [*FORMS, *ADDRESSES, "task", "waiting", "mail"]
+PAGES = [*FORMS, *ADDRESSES, "task", "waiting", "edit", "mail"]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -105,10 +105,13 @@ def show(page: Page, name: str, language: str) -> None:
             page.locator("#bulk input[name=all]").check()
             page.locator("#bulk button[value=cancel]").click()
             page.locator("#ask").wait_for()
-        case "task" | "waiting":
+        case "task" | "waiting" | "edit":
             page.locator(f"tr[data-status={'finished' if name == 'task' else 'scheduled'}] a").first.click()
             if name == "waiting":
                 page.locator("summary.button").click()
+            if name == "edit":
+                page.locator("a[href$='/edit']").click()
+                page.locator("input[name=task]").wait_for(state="attached")
         case "mail":
             page.goto("/mailbox")
             page.locator("tbody a").first.click()

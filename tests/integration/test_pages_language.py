@@ -17,3 +17,9 @@ async def test_the_language_that_was_chosen_is_remembered(person: Client) -> Non
     page = await page_of(person, "/compose")
     assert ">예약하기<" in page
     assert '<html lang="ko">' in page
+
+
+async def test_a_page_that_looks_again_brings_no_cookie_that_could_overtake_another(person: Client) -> None:
+    await page_of(person, "/history?lang=ko")
+    answer = await person.get("/history?lang=ko", headers={"X-Refresh": "1"})
+    assert "Set-Cookie" not in answer.headers
