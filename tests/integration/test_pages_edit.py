@@ -58,7 +58,7 @@ async def test_the_form_has_everything_in_it_and_says_that_the_mail_still_waits(
     assert 'href="/tasks/1/edit"' in await page_of(person, "/tasks/1")
     page = await page_of(person, "/tasks/1/edit")
     assert "<h1>Edit this mail</h1>" in page
-    assert "Until you save, it stays as it was" in page
+    assert "Until you save, this mail stays as it was" in page
     assert re.search(r'class="told" data-plain="Save the changes">Save the changes, for [^<]* 21:00<', page)
     form = typed(page)
     assert {
