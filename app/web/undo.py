@@ -62,9 +62,9 @@ def read(token: str, task_id: int, good_for: int = GOOD_FOR) -> Undo | None:
     """What the token stands for; None where it is too old, for another task, or none of ours."""
     try:
         of, attempt, due_at, cancelled_at, was = _serializer().loads(token, max_age=good_for)
-    except BadSignature:
+        plan = _plan(was) if was else None
+    except (BadSignature, ValueError):  # ValueError: one of another version of ours
         return None
-    plan = _plan(was) if was else None
     undo = Undo(of, attempt, datetime.fromisoformat(due_at), _instant(cancelled_at), plan)
     return undo if of == task_id else None
 
@@ -78,9 +78,9 @@ def _plain(value: Any) -> Any:
 
 
 def _plan(was: Sequence[Any]) -> lifecycle.Plan:
-    status, scheduled_at, zone, due_at, hold_after, held = was
+    status, scheduled_at, zone, due_at, hold_after, held, edit_key = was
     return lifecycle.Plan(
-        status, _instant(scheduled_at), zone, datetime.fromisoformat(due_at), _instant(hold_after), held
+        status, _instant(scheduled_at), zone, datetime.fromisoformat(due_at), _instant(hold_after), held, edit_key
     )
 
 

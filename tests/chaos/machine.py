@@ -23,6 +23,7 @@ TASKS: dict[str, Moves] = {
     "hold_late": {("queued", "scheduled")},
     "cancel": {("scheduled", "cancelled"), ("queued", "cancelled")},
     "reschedule": {("queued", "scheduled")},
+    "edit": {("queued", "scheduled"), ("scheduled", "queued")},
     "retry": {("failed", "queued")},
     "decide": {("failed", "queued")},
     "restore": {("cancelled", "scheduled"), ("cancelled", "queued")},
@@ -36,6 +37,7 @@ DELIVERIES: dict[str, Moves] = {
     "release": {("sending", "unknown"), ("sending", "queued")},
     "condemn": {("sending", "unknown"), ("queued", "failed")},
     "cancel": {("queued", "cancelled")},
+    "edit": {("queued", "gone")},
     "retry": {("failed", "queued")},
     "decide": {("unknown", "sent"), ("unknown", "queued")},
     "restore": {("cancelled", "queued")},
@@ -87,7 +89,7 @@ class Machine(RuleBasedStateMachine):
         row = self.execute(*statements)
         tasks_now, deliveries_now = self.look()
         for before, after, allowed in ((tasks, tasks_now, TASKS), (deliveries, deliveries_now, DELIVERIES)):
-            changed = {(old.status, after[key].status) for key, old in before.items()}
+            changed = {(old.status, after[key].status if key in after else "gone") for key, old in before.items()}
             wrong = {(old, new) for old, new in changed if old != new} - allowed.get(name, set())
             assert not wrong, f"{name} made {wrong}"
         return row

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -11,12 +12,15 @@ from hypothesis.stateful import rule, run_state_machine_as_test
 from sqlalchemy import select, update
 
 from app.db import Database, after, now
+from app.mail.addresses import parse
 from app.tasks import lifecycle
 from app.tasks.model import Delivery, Task
+from app.tasks.request import Recipient, Request
+from app.tasks.submit import new_deliveries
 from tests.chaos.machine import Machine, which
 from tests.chaos.servers import Databases, Postgres, Sqlite
 
-MADE_BY_PEOPLE = ("reschedule", "send_now", "ring_again", "cancel")
+MADE_BY_PEOPLE = ("reschedule", "send_now", "ring_again", "cancel", "edit")
 DECISIONS = ("retry", "arrived", "send_again")
 TO_BE_UNDONE = ("cancel", "reschedule", "send_now")
 UNDOING = ("undo_at_once", "undo_at_once", "undo_later")
@@ -48,6 +52,8 @@ class Life(Machine):
             self.claim(number, name == "claim", limit)
         elif name == "turn":
             self.turn(number, outcomes, limit)
+        elif name == "edit":
+            self.somebody_edits(number, limit)
         elif name in MADE_BY_PEOPLE:
             self.somebody_moves_it(number, name)
         elif name in DECISIONS:
@@ -147,12 +153,25 @@ class Life(Machine):
         if moved and name in TO_BE_UNDONE:
             self.done.append((was, moved, name))
 
+    def somebody_edits(self, number: int, people: int) -> None:
+        """It says something else afterwards; where somebody was faster, or a worker has begun it, it does not."""
+        was, stale = self.task(number), people == 3
+        seen = lifecycle.Version(was.due_at - timedelta(seconds=stale), was.edit_key)
+        to = [Recipient(parse(f"edited{n}@example.com")) for n in range(people)]
+        request = Request("email/welcome", to, "boss", undo_seconds=60 * (number % 2), key=str(uuid4()))
+        rows, values = new_deliveries(request, was.id, "example.com")
+        edit = lifecycle.edit(was.id, request, seen, ["To"])
+        moved = self.move("edit", edit, lifecycle.clear(was.id), rows.values(values))  # type: ignore[arg-type]
+        assert bool(moved) == (was.status in lifecycle.WAITING and was.attempt == 0 and not stale)
+
     def undo(self, was: Any, moved: Any, name: str) -> Any:
         """As the page's button does it."""
         if name == "cancel":
             restore = lifecycle.restore(was.id, "boss", cancelled_at=moved.ended_at)
             return self.move("restore", restore, lifecycle.requeue_cancelled(was.id))
-        plan = lifecycle.Plan(was.status, was.scheduled_at, was.zone, was.due_at, was.hold_after, was.held)
+        plan = lifecycle.Plan(
+            was.status, was.scheduled_at, was.zone, was.due_at, was.hold_after, was.held, was.edit_key
+        )
         return self.move("replan", lifecycle.replan(was.id, plan, moved.attempt, moved.due_at, "boss"))
 
     def undo_at_once(self, number: int, name: str) -> None:
@@ -178,6 +197,7 @@ class Life(Machine):
             assert before.attempt == moved.attempt
             stamp = before.ended_at == moved.ended_at if name == "cancel" else before.due_at == moved.due_at
             assert stamp, "it is the one that was meant"
+            assert name == "cancel" or before.edit_key == was.edit_key, "and it says what it said"
 
     def somebody_decides(self, number: int, name: str) -> None:
         failed = [task.id for task in self.look()[0].values() if task.status == "failed"]

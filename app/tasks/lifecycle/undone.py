@@ -16,7 +16,7 @@ UNDONE = N_("Undone.")
 
 @dataclass(frozen=True)
 class Plan:
-    """When a waiting task is to go out, as far as a person can change it."""
+    """When a waiting task is to go out, as far as a person can change it; and which edit that belongs to."""
 
     status: str
     scheduled_at: datetime | None
@@ -24,12 +24,13 @@ class Plan:
     due_at: datetime
     hold_after: datetime | None
     held: bool
+    edit_key: str | None
 
 
-def plan(task_id: int) -> Select[str, datetime | None, str | None, datetime, datetime | None, bool]:
+def plan(task_id: int) -> Select[str, datetime | None, str | None, datetime, datetime | None, bool, str | None]:
     """The fields of a task's `Plan`, in their order; nobody changes them before the transaction ends."""
     return (
-        select(Task.status, Task.scheduled_at, Task.zone, Task.due_at, Task.hold_after, Task.held)
+        select(Task.status, Task.scheduled_at, Task.zone, Task.due_at, Task.hold_after, Task.held, Task.edit_key)
         .where(Task.id == task_id)
         .with_for_update()
     )
@@ -80,7 +81,13 @@ def replan(task_id: int, was: Plan, attempt: int, due_at: datetime, by: str) -> 
     Returns id, attempt, queue, due_at and held.
     """
     return (
-        task(Task.id == task_id, Task.status.in_(WAITING), Task.attempt == attempt, Task.due_at == due_at)
+        task(
+            Task.id == task_id,
+            Task.status.in_(WAITING),
+            Task.attempt == attempt,
+            Task.due_at == due_at,
+            Task.edit_key.is_not_distinct_from(was.edit_key),
+        )
         .values(
             status=was.status,
             scheduled_at=was.scheduled_at,

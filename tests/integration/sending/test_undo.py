@@ -7,8 +7,10 @@ import pytest
 from sqlalchemy import select, update
 
 from app.db import now
+from app.mail.addresses import parse
 from app.tasks import lifecycle, queries
 from app.tasks.model import Delivery, Task
+from app.tasks.request import Recipient, Request
 from tests.integration.sending.test_moves import LATER, claim, move
 from tests.parts import Office
 
@@ -100,6 +102,18 @@ def test_what_a_worker_has_begun_is_not_given_another_moment_by_an_undo(office: 
     assert not move(office, back)
     move(office, lifecycle.give_back(task_id, "token", "why"))
     assert not move(office, back), "what was begun goes on"
+
+
+def test_what_has_been_edited_since_keeps_its_moment(office: Office) -> None:
+    task_id = office.submit(at=LATER, late_limit=3600)
+    was = plan(office, task_id)
+    (moved,) = move(office, lifecycle.reschedule(task_id, NOON, "UTC", "boss"))
+    request = Request(
+        "email/welcome", [Recipient(parse("new@example.com"))], "boss", scheduled_at=NOON, key="form:1:key"
+    )
+    move(office, lifecycle.edit(task_id, request, lifecycle.Version(moved.due_at, None), ["To"]))
+    assert not move(office, lifecycle.replan(task_id, was, moved.attempt, moved.due_at, "boss"))
+    assert row(office, task_id)["hold_after"] is None
 
 
 def test_what_was_cancelled_and_restored_past_its_time_is_sent_once(office: Office) -> None:
