@@ -43,6 +43,22 @@ def test_another_template_shows_its_fields_and_keeps_what_was_typed(page: Page) 
     expect(page.locator("input[name='variables.event']:not([type=hidden])")).to_have_value("Workshop")
 
 
+def test_a_late_answer_brings_no_fields_of_a_template_chosen_before(page: Page) -> None:
+    page.wait_for_load_state("networkidle")
+    held: list[Route] = []
+    page.route("**/compose", lambda route: route.continue_() if held else held.append(route))
+    page.locator("#template").select_option("email/reminder")
+    page.wait_for_timeout(200)
+    page.locator("#template").select_option("email/welcome")
+    page.wait_for_timeout(500)  # for its answer, were it asked for beside the first
+    with page.expect_response("**/compose") as late:
+        held[0].continue_()
+    assert "variables.event" in late.value.text()
+    page.wait_for_timeout(500)  # until it has been read, for good or ill
+    expect(page.locator("input[name='variables.event']:not([type=hidden])")).to_have_count(0)
+    expect(page.locator("input[name='variables.name']")).to_be_visible()
+
+
 def test_the_subject_takes_no_focus_from_who_goes_on_typing_elsewhere(page: Page) -> None:
     held: list[Route] = []
 
