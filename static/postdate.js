@@ -633,7 +633,7 @@ addEventListener("pageshow", () => choose()); // the browser may have brought ba
 const SOON = 1500;
 const AGAIN = 10000;
 const COPY = "draft:";
-const NOT_TYPED = ["key", "saved", "by", "editor", "do", "file", "test_to", "test_key", "person"];
+const NOT_TYPED = ["key", "saved", "by", "seen", "editor", "do", "file", "test_to", "test_key", "person"];
 
 function typed(form) {
   const found = [...new FormData(form)].filter(([name, value]) => !NOT_TYPED.includes(name) && typeof value === "string");
@@ -662,7 +662,7 @@ function copyOf(name) {
 }
 
 function drafts(form) {
-  const { key, saved, by } = form.elements;
+  const { key, saved, by, seen } = form.elements;
   const keeping = one("#keeping", form);
   const said = one("p", keeping);
   const name = () => COPY + key.value;
@@ -679,7 +679,7 @@ function drafts(form) {
     clearTimeout(waiting);
     waiting = setTimeout(save, after);
   };
-  const all = () => [...typed(form), ...[key, saved, by, editor].map((field) => [field.name, field.value])];
+  const all = () => [...typed(form), ...[key, saved, by, seen, editor].filter(Boolean).map(({ name, value }) => [name, value])];
 
   function copy() {
     try {

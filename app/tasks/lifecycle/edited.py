@@ -19,8 +19,8 @@ PARTS = {
     "variables": N_("Values"),
     "subject": N_("Subject"),
     "queue": N_("Queue"),
-    "scheduled_at": N_("When"),
-    "zone": N_("Time zone"),
+    "scheduled_at": N_("Date and time"),
+    "zone": N_("Date and time"),
     "late_limit": N_("If it can’t leave in time"),
     "on_unknown": N_("If nobody can tell whether it arrived"),
 }
@@ -42,7 +42,8 @@ def version(task_id: int) -> Select[datetime, str | None]:
 
 def changes(before: Request, after: Request) -> list[str]:
     """What an edit changes, in the words of `PARTS`."""
-    return [words for part, words in PARTS.items() if getattr(before, part) != getattr(after, part)]
+    found = [words for part, words in PARTS.items() if getattr(before, part) != getattr(after, part)]
+    return list(dict.fromkeys(found))
 
 
 def edit(task_id: int, request: Request, seen: Version, changed: list[str]) -> Move:

@@ -52,7 +52,7 @@ def undo(task_id: int, by: str) -> Move:
 
 def reschedule(task_id: int, due_at: datetime, zone: str | None, by: str) -> Move:
     """scheduled or queued → scheduled at another instant, an event of its own even where it was scheduled already."""
-    there = f"→ {due_at.astimezone(ZoneInfo(zone)):%Y-%m-%d %H:%M} {zone}" if zone else f"→ {due_at.isoformat()}"
+    there = f"→ {due_at.astimezone(ZoneInfo(zone or 'UTC')):%Y-%m-%d %H:%M} {zone or 'UTC'}"
     return (
         task(these(task_id), CAN["reschedule"])
         .values(
