@@ -138,7 +138,8 @@ async def test_repairs_are_said_in_words(person: Client, database: Database) -> 
         db.execute(note_repair("released", 2))
         db.execute(note_repair("condemned", 1))
     repairs = text_of(await page_of(person, "/charts"), "repairs")
-    assert re.search(r"Tasks taken over from a worker that was gone: 2 Last: [^:]*:\d\d UTC (now|\d+ seconds? ago)", repairs)
+    last = r"Last: [^:]*:\d\d UTC (now|\d+ seconds? ago)"
+    assert re.search(f"Tasks taken over from a worker that was gone: 2 {last}", repairs)
     assert "Tasks given up after three workers were lost over them: 1" in repairs
     assert "rung again" not in repairs
 
