@@ -230,8 +230,9 @@ async function ask(form, wish, ids, file) {
   if (!answer?.ok || answer.redirected) return null;
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
   for (const id of ids) {
-    const part = fresh.getElementById(id).cloneNode(true);
+    const part = fresh.getElementById(id)?.cloneNode(true);
     const old = document.getElementById(id);
+    if (!part || !old) continue; // a mail that has moved on is put off no more
     if (old.dataset.key ? old.dataset.key === part.dataset.key : old.isEqualNode(part)) continue;
     // What was typed while this was under way counts more than what was sent.
     for (const field of all("input:not([type=radio], [type=checkbox])", old)) {
