@@ -6,6 +6,7 @@ from quart import Blueprint, abort, flash, redirect, request, url_for
 from quart.typing import ResponseReturnValue
 from werkzeug.wrappers import Response as Redirect
 
+from app.tasks.lifecycle import WAITING
 from app.tasks.model import TaskStatus
 from app.web import postdate
 from app.web.history import begun, too_late, zone_of
@@ -50,6 +51,8 @@ async def retry(task_id: int) -> Redirect:
 async def reschedule(task_id: int) -> ResponseReturnValue:
     """Give it another moment, if it still waits."""
     task = await find(task_id)
+    if task.status not in WAITING:
+        return await _back(task_id, "error", too_late(task))
     form = await request.form
     typed, now = read_moment(form, zone_of(task)), datetime.now(UTC)
     if wish := form.get("do"):

@@ -160,6 +160,21 @@ def test_put_off_taken_back_and_sent_now_it_goes_out_once(
     assert sink.addresses[address] == 1
 
 
+def test_a_mail_that_is_gone_while_somebody_types_its_new_moment_breaks_nothing(
+    new_page: NewPage, example: Example, address: str
+) -> None:
+    task = example.submit([address], at=IN_A_MONTH.isoformat())
+    page = new_page()
+    page.route("**/live*", lambda route: route.abort())  # nobody tells the page
+    page.goto(f"/tasks/{task}")
+    page.locator("summary", has_text="Reschedule").click()
+    example.call(f"/api/tasks/{task}/cancel")
+    with page.expect_response("**/reschedule"):
+        page.locator("#scheduled_at").fill("2020-01-01T09:00")
+    page.locator("#reschedule").get_by_role("button", name="Reschedule", exact=True).click()
+    expect(page.locator(".flash")).to_contain_text("It was cancelled already.")
+
+
 @WAYS
 def test_duplicated_it_is_another_mail_with_everything_in_it(
     opened: Callable[[int], Page], example: Example, sink: Sink, address: str, language: str
