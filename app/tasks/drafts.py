@@ -6,7 +6,7 @@ from sqlalchemy import ColumnElement, Delete, Select, and_, delete, exists, func
 
 from app.db import now
 from app.tasks.books import Draft
-from app.tasks.model import Task
+from app.tasks.model import Task, TaskStatus
 
 KEPT = 30 * 86_400
 """Seconds since it was last written to."""
@@ -53,7 +53,8 @@ def find(user_id: int, key: str, discarded: bool = False) -> Select[Draft]:
 
 def _own(user_id: int) -> tuple[ColumnElement[bool], ...]:
     # A form that was sent is no draft any more, though it may have been saved once more after that.
-    sent = exists().where(Task.idempotency_key == literal(task_key(user_id, "")).concat(Draft.key))
+    of_it = Task.idempotency_key == literal(task_key(user_id, "")).concat(Draft.key)
+    sent = exists().where(of_it, Task.status != TaskStatus.CANCELLED)
     return Draft.user_id == user_id, Draft.updated_at > now(-KEPT), ~sent
 
 
@@ -63,8 +64,11 @@ def stored(key: str) -> Select[Draft]:
 
 
 def became(user_id: int, key: str, task_id: str = "") -> Select[int]:
-    """The id of the task that a person's form has become, or, where it was one for changing a task, has changed."""
-    new = Task.idempotency_key == task_key(user_id, key)
+    """The id of the task that a person's form has become, or, where it was one for changing a task, has changed.
+
+    What was cancelled since may still be written on.
+    """
+    new = and_(Task.idempotency_key == task_key(user_id, key), Task.status != TaskStatus.CANCELLED)
     if not task_id.isdecimal() or not task_id.isascii():
         return select(Task.id).where(new)
     changed = Task.edit_key.startswith(task_key(user_id, key) + ":", autoescape=True)

@@ -118,7 +118,7 @@ def _read(letter: Letter) -> Request:
 
 
 async def _sent_before(letter: Letter) -> Response:
-    """The form's key has been used, for something else: it was sent, and then changed by way of the back button.
+    """The form's key has been used: it was sent, and then changed by way of the back button; or its mail was since.
 
     Somebody who goes back to mend a mail may well believe that it has not gone out. Sending the changed one as well
     would be what they fear; dropping it would lose what they typed. So they are told, and one more click sends it.

@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response
 
 from app.mail.addresses import Mailbox
 from app.tasks import lifecycle, queries
-from app.tasks.model import Task
+from app.tasks.model import Task, TaskStatus
 from app.tasks.request import Recipient, Request
 from app.web import again, i18n, postdate
 from app.web.forms import Letter, fields, find
@@ -55,9 +55,9 @@ async def save(letter: Letter, asked: Request) -> Response:
     task, before = await _stored(letter.task)
     asked = _with_unshown(asked, before, zone_of(task))
     changed = lifecycle.changes(before, asked)
-    if task.edit_key == lifecycle.edit_key(asked):  # a double click
+    if task.edit_key == lifecycle.edit_key(asked) and task.status != TaskStatus.CANCELLED:  # a double click
         told = _told(task)
-    elif changed:
+    elif changed or not is_open(task):
         told = _told(await _edit(letter, asked, changed))
     else:
         told = gettext("Nothing was changed: the mail says this already.")

@@ -7,6 +7,7 @@ from werkzeug.wrappers import Response
 from app.tasks.model import Task, TaskStatus
 from app.tasks.request import Request
 from app.web import i18n, postdate
+from app.web.actions import KeyReused
 from app.web.forms import Letter
 from app.web.i18n import gettext, people
 from app.web.last import remember
@@ -14,8 +15,12 @@ from app.web.recipients import left_out
 
 
 async def send(letter: Letter, asked: Request) -> Response:
-    """Store it as a task. Raises Refused, and KeyReused where the form was sent before and has been changed since."""
+    """Store it as a task. Raises Refused, and KeyReused where the form was sent before and is not what became of it: it
+    was changed since, or the mail was, or taken back.
+    """
     task = await postdate().actions.submit(asked)
+    if task.status == TaskStatus.CANCELLED or task.edit_key:
+        raise KeyReused
     _remember(letter, asked)
     left = asked.undo_seconds if task.status == TaskStatus.SCHEDULED else 0
     undo = {"task": task.id, "left": left} if left or task.scheduled_at else None

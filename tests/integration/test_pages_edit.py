@@ -255,3 +255,15 @@ async def test_the_editor_of_a_mail_that_came_due_meanwhile_is_not_stopped_befor
         db.execute(update(Task).values(status="queued", who="timekeeper"))
     code, _ = await save(person, form, subject="Just in time")
     assert (code, the_task(database).status, the_task(database).subject) == (303, "scheduled", "Just in time")
+
+
+async def test_changes_saved_once_more_to_a_mail_that_was_cancelled_since_are_too_late(
+    person: Client, database: Database
+) -> None:
+    store(database, scheduled_at=NOON, zone="UTC")
+    form = await opened(person) | {"subject": "Saved"}
+    await save(person, form)
+    set_status(database, "cancelled")
+    code, page = await save(person, form)
+    assert code == 409
+    assert "It was cancelled already." in page

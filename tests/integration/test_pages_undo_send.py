@@ -186,3 +186,28 @@ async def test_a_cancelled_task_can_be_used_again(person: Client, database: Data
     store(database)
     set_status(database, "cancelled")
     assert "Use it again" in await page_of(person, "/tasks/1")
+
+
+async def test_a_form_whose_mail_was_taken_back_is_told_so_and_sends_it_anew_on_purpose(
+    person: Client, database: Database
+) -> None:
+    """Back, and the same button again: the mail that it became is cancelled, and nothing would ever go out."""
+    key = key_in(await page_of(person, "/compose"))
+    await post(person, key=key)
+    await do(person, "/tasks/1/undo")
+    code, page, _ = await post(person, key=key)
+    assert (code, stored(database)) == (409, 1)
+    assert "You sent this form before, and the mail was cancelled since" in page
+    assert typed(page)["recipients"] == "anna@example.com"
+    code, _, _ = await post(person, key=key_in(page))
+    assert (code, stored(database)) == (303, 2)
+
+
+async def test_a_form_whose_mail_was_edited_since_does_not_claim_to_be_it(person: Client, database: Database) -> None:
+    key = key_in(await page_of(person, "/compose"))
+    await post(person, key=key)
+    changed = typed(await page_of(person, "/tasks/1/edit")) | {"recipients": "ben@example.com"}
+    await person.post("/compose", form=changed, headers=OUR_PAGE)
+    code, page, _ = await post(person, key=key)
+    assert (code, stored(database)) == (409, 1)
+    assert "You sent this form before, and the mail was changed since" in page
