@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, func, or_, select
+from sqlalchemy import Select, and_, func, or_, select
 
 from app.db import now
 from app.tasks.books import Bulk, Edition, Fault, Repair, Sender, Worker
@@ -72,6 +72,12 @@ def task(task_id: int) -> Select[Task]:
 
 def task_by_key(key: str) -> Select[Task]:
     return select(Task).where(Task.idempotency_key == key)
+
+
+def made_of(key: str | None, digest: str | None, task_id: int, edit_key: str) -> Select[int]:
+    """The id of the task with this key and digest, or, of `task_id`, if this was its last edit."""
+    new = and_(Task.idempotency_key == key, Task.request_hash == digest)
+    return select(Task.id).where(or_(new, and_(Task.id == task_id, Task.edit_key == edit_key)))
 
 
 def deliveries(

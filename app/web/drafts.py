@@ -1,8 +1,9 @@
 """Drafts: the form saves itself while it is written, and comes back as it was typed."""
 
+from asyncio import to_thread
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from quart import Blueprint, abort, flash, g, redirect, request, url_for
@@ -13,10 +14,12 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import now
-from app.tasks import drafts, queries
+from app.tasks import drafts, lifecycle, queries
 from app.tasks.books import Draft
 from app.tasks.model import Task
+from app.tasks.request import Refused
 from app.web import again, carried, postdate
+from app.web.accounts import User
 from app.web.forms import KEY, VARIABLE, Letter, new_key, read_letter
 from app.web.i18n import gettext
 from app.web.security import account, address
@@ -102,6 +105,17 @@ async def _throw(key: str, away: bool) -> bool:
             draft.content = {**rest, drafts.DISCARDED: "yes"} if away else rest
             draft.updated_at = now()
     return draft is not None
+
+
+async def sent_as(form: Mapping[str, str], user: User) -> int | None:
+    """The id of the task that this very form has become, or has changed."""
+    letter = read_letter(form, postdate().settings.timezone)
+    try:
+        asked = await to_thread(letter.read, postdate().templates, user.email, user.id, 0, datetime.now(UTC))
+    except Refused:
+        return None
+    async with postdate().database.reading() as db:
+        return await db.scalar(queries.made_of(asked.key, asked.digest, letter.task, lifecycle.edit_key(asked)))
 
 
 async def keep(form: Mapping[str, str], user_id: int) -> Kept | None:

@@ -21,6 +21,10 @@ WRONG = N_("This e-mail and this password do not belong together. Please try aga
 OF_ANOTHER = N_(
     "What was written here belongs to another account. Sign in with that one, or leave it and sign in without it."
 )
+SENT_AND_CHANGED = N_(
+    "You are signed in. You had sent this mail already, and have changed it since: what is written here is kept, and would "
+    "be a second mail."
+)
 USED = N_("This link was used already, or it is older than 24 hours. A new one comes from: ./run sign-in-link")
 
 
@@ -59,13 +63,20 @@ async def submit() -> ResponseReturnValue:
 
 
 async def _go_on(form: Mapping[str, str], user: User) -> str:
-    """Keep the letter that was written before signing in, as a draft; where it is. Nothing is sent."""
-    kept = await drafts.keep(form, user.id) or await drafts.keep({**form, "key": new_key()}, user.id)
-    if kept is None:
-        return "/compose"
+    """Keep the letter that was written before signing in, as a draft, unless it was sent before; where it is now.
+
+    Whoever heard no answer and had to sign in may have sent it: it must not look as if nothing had gone out.
+    """
     told = gettext("You are signed in. Nothing was sent yet, and nothing is lost: look it over, and press the button.")
+    kept = await drafts.keep(form, user.id)
+    if kept is None:
+        if task_id := await drafts.sent_as(form, user):
+            await flash(gettext("You are signed in. This mail had been sent already, just as you wrote it."), "success")
+            return url_for("task.show", task_id=task_id)
+        kept = await drafts.keep({**form, "key": new_key(), "task": "", "seen": ""}, user.id)
+        told = gettext(SENT_AND_CHANGED)
     await flash(told, "success")
-    return url_for("compose.show", draft=kept.key)
+    return url_for("compose.show", draft=kept.key if kept else None)
 
 
 @blueprint.get("/sign-in/<token>")

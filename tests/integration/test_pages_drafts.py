@@ -250,6 +250,16 @@ async def test_what_was_sent_before_and_is_changed_after_signing_in_is_another_d
     [draft] = kept(database)
     assert draft.key != KEY
     assert answer.headers["Location"] == f"/compose?draft={draft.key}"
+    assert "would be a second mail" in await page_at(person, answer.headers["Location"])
+
+
+async def test_what_was_sent_before_just_so_is_not_sent_twice_by_signing_in(person: Client, database: Database) -> None:
+    """The answer to the first click was lost, and the session with it."""
+    await person.post("/compose", form=GOOD | {"key": KEY}, headers=OUR_PAGE)
+    sent = GOOD | {"key": KEY, "by": "1", "email": EMAIL, "password": PASSWORD}
+    answer = await person.post("/sign-in", form=sent, headers=OUR_PAGE)
+    assert (answer.headers["Location"], kept(database), stored(database)) == ("/tasks/1", [], 1)
+    assert "This mail had been sent already, just as you wrote it." in await page_at(person, "/tasks/1")
 
 
 async def test_the_script_of_somebody_who_is_signed_out_is_sent_to_sign_in(stranger: Client) -> None:
