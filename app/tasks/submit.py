@@ -9,6 +9,7 @@ from sqlalchemy.sql.dml import ReturningInsert
 
 from app.db import after, now
 from app.mail import Mistake
+from app.mail.addresses import CONTROLS
 from app.mail.message import new_message_id
 from app.mail.sandbox import subject_part
 from app.mail.templates import SUBJECT_LIMIT, Templates
@@ -26,7 +27,7 @@ def titled(request: Request, templates: Templates) -> Request:
         shown = subject_part(source).render({**request.variables, **only})
     except Mistake:
         shown = request.subject or request.template
-    return replace(request, title=" ".join(shown.split())[:SUBJECT_LIMIT])
+    return replace(request, title=" ".join(CONTROLS.sub(" ", shown).split())[:SUBJECT_LIMIT])
 
 
 def title_key(text: str) -> str:

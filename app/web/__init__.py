@@ -10,7 +10,6 @@ from typing import Any, cast
 from quart import Quart, Response, current_app, redirect, request
 from quart.typing import ResponseReturnValue
 from werkzeug.exceptions import RequestEntityTooLarge
-from werkzeug.routing import IntegerConverter, ValidationError
 
 from app.config import Settings
 from app.db import AsyncDatabase
@@ -18,6 +17,7 @@ from app.mail.templates import Templates
 from app.ring import Rings, connect
 from app.web.actions import Actions
 from app.web.compress import compress
+from app.web.incoming import Id, Request
 from app.web.watch import Watch
 
 ROOT = Path(__file__).parents[2]
@@ -25,8 +25,6 @@ STATIC = ROOT / "static"
 LARGEST_PAGE = 2_000_000
 LARGEST_BODY = 16_000_000
 """Bytes that one request may bring, to a page and in all."""
-
-LARGEST_ID = 2**63 - 1
 
 
 @dataclass(frozen=True)
@@ -62,6 +60,7 @@ def create_app(settings: Settings, *, rings: Rings | None = None) -> Quart:
         MAX_FORM_MEMORY_SIZE=LARGEST_PAGE,
         BODY_TIMEOUT=30,
     )
+    app.request_class = Request
     app.url_map.converters["int"] = Id
     app.after_serving(_close)
     app.url_defaults(_with_hash)
@@ -154,17 +153,6 @@ async def _refuse_large_pages() -> None:
     # The length that was announced saves the reading; what came without one is measured.
     if (request.content_length or 0) > LARGEST_PAGE or len(await request.get_data()) > LARGEST_PAGE:
         raise RequestEntityTooLarge
-
-
-class Id(IntegerConverter):
-    """`<int:…>` in a path, if a database can have such an id; anything larger is not found."""
-
-    regex = "[0-9]{1,19}"
-
-    def to_python(self, value: str) -> int:
-        if int(value) > LARGEST_ID:
-            raise ValidationError
-        return int(value)
 
 
 def _with_hash(endpoint: str, values: dict[str, Any]) -> None:

@@ -16,10 +16,11 @@ from app.tasks import queries
 from app.tasks.model import Task, TaskStatus
 from app.tasks.request import Refused, Request
 from app.tasks.when import check_future
-from app.web import LARGEST_ID, postdate
+from app.web import postdate
 from app.web.actions import KeyReused
 from app.web.asked import Key, NewTask, NewTime, Paging, Search
 from app.web.given import DeliveriesGiven, EventsGiven, ProblemGiven, TaskGiven, TasksGiven
+from app.web.incoming import LARGEST_ID
 from app.web.problem import Problem
 from app.web.security import program, who
 from app.web.wire import answer, bad_cursor, mistaken, part, read_as, read_cursor, read_json, read_query

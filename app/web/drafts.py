@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from quart import Blueprint, abort, flash, g, redirect, request, url_for
 from quart.typing import ResponseReturnValue
@@ -80,19 +81,19 @@ def _told(kept: Kept | None) -> str:
     return gettext("The draft is saved.")
 
 
-@blueprint.post("/drafts/<key>/discard")
-async def discard(key: str) -> ResponseReturnValue:
+@blueprint.post("/drafts/<uuid:key>/discard")
+async def discard(key: UUID) -> ResponseReturnValue:
     """Throw it away; for ten minutes it can be brought back."""
-    if not await _throw(key, True):
+    if not await _throw(str(key), True):
         abort(404)
     await flash({"told": gettext("The draft was discarded."), "back": url_for("drafts.bring_back", key=key)}, "success")  # type: ignore[arg-type]
     return redirect(url_for("compose.show"), 303)
 
 
-@blueprint.post("/drafts/<key>/back")
-async def bring_back(key: str) -> ResponseReturnValue:
+@blueprint.post("/drafts/<uuid:key>/back")
+async def bring_back(key: UUID) -> ResponseReturnValue:
     """Take back that it was thrown away."""
-    if not await _throw(key, False):
+    if not await _throw(str(key), False):
         abort(404)
     return redirect(url_for("compose.show", draft=key), 303)
 

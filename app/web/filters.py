@@ -103,7 +103,7 @@ def read_asked(query: Mapping[str, str]) -> Asked:
 
 
 def _text(given: str) -> str:
-    return given.replace("\0", "").strip()[:LONGEST]  # Postgres refuses NUL
+    return given.strip()[:LONGEST]
 
 
 def _date(given: str) -> date | Mistake | None:

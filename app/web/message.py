@@ -83,7 +83,7 @@ async def download(task_id: int) -> Response:
 
 
 async def _find(task_id: int) -> tuple[Task, Delivery]:
-    address = request.args.get("address", "").replace("\0", "")  # Postgres refuses NUL
+    address = request.args.get("address", "")
     async with postdate().database.reading() as db:
         task: Task | None = await db.scalar(queries.task(task_id))
         delivery: Delivery | None = await db.scalar(queries.delivery(task_id, address))

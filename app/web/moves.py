@@ -105,7 +105,7 @@ async def decide(task_id: int) -> Redirect:
     """Say of what is unknown that it arrived, or have it sent again: for one address, or for all of them."""
     await find(task_id)
     form = await request.form
-    arrived, address = form.get("decision") == "arrived", form.get("address", "").replace("\0", "") or None
+    arrived, address = form.get("decision") == "arrived", form.get("address") or None
     if not arrived and form.get("decision") != "again":
         abort(400)
     if not await postdate().actions.decide(task_id, who(), arrived, address):

@@ -8,8 +8,8 @@ from quart_schema import Info, OpenAPIProvider, QuartSchema
 from quart_schema.conversion import model_schema
 from werkzeug.routing import Rule
 
-from app.web import LARGEST_ID
 from app.web.given import ProblemGiven
+from app.web.incoming import LARGEST_ID
 from app.web.problem import MEDIA_TYPE
 
 WHY = {

@@ -22,8 +22,8 @@ OF_ANOTHER = N_(
     "What was written here belongs to another account. Sign in with that one, or leave it and sign in without it."
 )
 SENT_AND_CHANGED = N_(
-    "You are signed in. You had sent this mail already, and have changed it since: what is written here is kept, and would "
-    "be a second mail."
+    "You are signed in. You had sent this mail already, and have changed it since: what is written here is kept, and "
+    "would be a second mail."
 )
 USED = N_("This link was used already, or it is older than 24 hours. A new one comes from: ./run sign-in-link")
 

@@ -104,7 +104,7 @@ async def _events(task: Task) -> dict[str, Any]:
 
 def _asked() -> dict[str, str | None]:
     """Which recipients: with a status, with something in their address, after one."""
-    given = {name: request.args.get(name, "").replace("\0", "") for name in ("status", "q", "after")}  # for Postgres
+    given = {name: request.args.get(name, "") for name in ("status", "q", "after")}
     given["status"] = given["status"] if given["status"] in STATUSES else ""
     return {name: value[:320].strip() or None for name, value in given.items()}
 

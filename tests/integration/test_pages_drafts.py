@@ -265,3 +265,16 @@ async def test_what_was_sent_before_just_so_is_not_sent_twice_by_signing_in(pers
 async def test_the_script_of_somebody_who_is_signed_out_is_sent_to_sign_in(stranger: Client) -> None:
     answer = await stranger.post("/drafts", form=TYPED, headers=SCRIPT)
     assert (answer.status_code, answer.headers["Location"]) == (303, "/sign-in?next=/")
+
+
+async def test_a_nul_in_what_is_typed_stops_nobody(person: Client, database: Database) -> None:
+    """Postgres can hold none, not even in a draft's JSON; see sending/test_drafts.py."""
+    await save(person, editor="me")
+    await save(person, **{"editor": "me", "subject": "with \0 in it", "variables.\0name": "An\0na"})
+    [draft] = kept(database)
+    assert "\0" not in "".join([*draft.content, *draft.content.values()])
+    assert draft.content["subject"] == "with  in it"
+    assert draft.content["variables.name"] == "Anna"
+    for path in ("/compose?draft=%00", "/compose?template=%00", "/history?q=%00&subject=%00"):
+        assert (await person.get(path)).status_code == 200
+    assert (await person.post("/drafts/%00/discard", headers=OUR_PAGE)).status_code == 404

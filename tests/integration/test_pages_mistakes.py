@@ -19,7 +19,7 @@ BAD: list[tuple[str, dict[str, str], str, str]] = [
     ("a long address", {"recipients": "a" * 65 + "@example.com"}, "recipients", "is not an email address"),
     ("a header in the recipients", {"recipients": "anna@example.com\r\nBcc: eve@example.com"}, "recipients",
      "“Bcc: eve@example.com” is not an email address"),
-    ("a control mark", {"recipients": "anna\x00@example.com"}, "recipients", "an invisible character"),
+    ("a control mark", {"recipients": "anna\x01@example.com"}, "recipients", "an invisible character"),
     ("500 addresses, one typo", {"recipients": TYPO}, "recipients",
      "“person499@@example.com” is not an email address; please write it like name@example.com."),
     ("unknown template", {"template": "email/nothing"}, "template", "There is no template named email/nothing."),
