@@ -15,7 +15,7 @@ KEPT_DISCARDED = 600
 MOST = 30
 """Of one person; of more, those go first that nobody has written to for longest."""
 
-SHOWN = 200  # characters of whom it goes to, for a list
+SHOWN = 200  # characters of each field, for a list
 
 DISCARDED = "discarded"
 """In a draft's content: somebody threw it away, and may still want it back."""
@@ -29,17 +29,15 @@ def task_key(user_id: int, key: str) -> str:
 
 
 def listed(user_id: int) -> Select[str, datetime, str, str, str, str]:
-    """A person's drafts, the latest first: key, updated_at, the beginning of its recipients, subject, template, and the
-    id of the task that it changes, if any."""
+    """A person's drafts, the latest first: key and updated_at, and how each of these begins: recipients, subject,
+    template, and the id of the task that it changes, if any.
+    """
+    begins = [
+        func.substr(Draft.content[name].as_string(), 1, SHOWN).label(name)
+        for name in ("recipients", "subject", "template", "task")
+    ]
     return (
-        select(
-            Draft.key,
-            Draft.updated_at,
-            func.substr(Draft.content["recipients"].as_string(), 1, SHOWN).label("recipients"),
-            Draft.content["subject"].as_string().label("subject"),
-            Draft.content["template"].as_string().label("template"),
-            Draft.content["task"].as_string().label("task"),
-        )
+        select(Draft.key, Draft.updated_at, *begins)
         .where(*_own(user_id), ~_thrown_away)
         .order_by(Draft.updated_at.desc())
         .limit(MOST)

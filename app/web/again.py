@@ -13,7 +13,7 @@ from sqlalchemy import Row
 from app.tasks import queries
 from app.tasks.model import Task
 from app.web import postdate
-from app.web.forms import Letter, new_key
+from app.web.forms import Letter, lines, new_key
 from app.web.history import zone_of
 from app.web.moment import Moment
 
@@ -81,4 +81,4 @@ def _mailbox(address: str, name: str) -> str:
 def typed(value: object) -> str:
     """What to type for a value."""
     # Programs may give more than text.
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return lines(value) if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -22,9 +22,9 @@ from app.web import again, drafts, edit, postdate, posting
 from app.web.actions import KeyReused
 from app.web.button import labels
 from app.web.confirm import confirming
-from app.web.forms import ID, VARIABLE, Letter, fields, find, new_key, read_letter
+from app.web.forms import ID, SECONDS, VARIABLE, Letter, fields, find, new_key, read_letter
 from app.web.history import begun
-from app.web.i18n import gettext, translate
+from app.web.i18n import gettext, span, translate
 from app.web.last import last
 from app.web.moment import Moment, when
 from app.web.recipients import noticed, shown
@@ -48,6 +48,9 @@ FIELDS = (
     "zone",
     "test_to",
 )
+LIMITS = ("", "900", "3600", "86400")
+"""What the form offers: seconds after which a mail is held."""
+
 DEFAULT_QUEUE_FIRST = sorted(QUEUES, key=lambda name: name != "default")
 
 
@@ -171,6 +174,7 @@ async def page(
         untold=request.method == "POST",  # in no draft yet, as far as this page knows
         names=await asyncio.to_thread(app.templates.names),
         queues=DEFAULT_QUEUE_FIRST,
+        other_limit=_other_limit(letter.late_limit),
         **_fields(letter, app.templates),
         **when(letter.moment),
     )
@@ -184,6 +188,13 @@ def in_words(mistakes: Mistakes) -> dict[str, list[str]]:
     """The sentences for each field, in the order of the fields on the page."""
     names = sorted(mistakes, key=lambda name: FIELDS.index(name.partition(".")[0]))
     return {name: [translate(mistake) for mistake in mistakes[name]] for name in names}
+
+
+def _other_limit(seconds: str) -> tuple[tuple[str, str], ...]:
+    """A choice for a limit that is none of the form's own: programs may give any."""
+    if seconds in LIMITS or not SECONDS.fullmatch(seconds):
+        return ()
+    return ((seconds, gettext("Hold it for me after {span}", span=span(int(seconds)))),)
 
 
 def _fields(letter: Letter, templates: Templates) -> Mapping[str, Any]:

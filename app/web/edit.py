@@ -1,6 +1,6 @@
 """A mail that still waits, in the form and back: what it says may be changed until a worker has begun it."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -13,10 +13,13 @@ from app.tasks import lifecycle, queries
 from app.tasks.model import Task, TaskStatus
 from app.tasks.request import Recipient, Request
 from app.web import again, i18n, postdate
-from app.web.forms import Letter, fields, find
+from app.web.forms import Letter
 from app.web.history import zone_of
 from app.web.i18n import gettext
-from app.web.moment import whole_second
+
+ONE_BY_ONE = ("subject", "queue", "late_limit", "on_unknown")
+MOMENT = ("scheduled_at", "zone")
+"""What of a request is kept, or changed, by itself."""
 
 
 class Lost(Exception):  # noqa: N818 (it is no fault of the program's)
@@ -53,7 +56,8 @@ def _read_version(text: str) -> lifecycle.Version | None:
 async def save(letter: Letter, asked: Request) -> Response:
     """Change the task that the form was opened for. Raises Refused and Lost."""
     task, before = await _stored(letter.task)
-    asked = _with_unshown(asked, before, zone_of(task))
+    shown, _ = (await again.letter_of(task.id)).asked(postdate().templates, asked.by, datetime.now(UTC))
+    asked = _with_unshown(asked, shown, before)
     changed = lifecycle.changes(before, asked)
     if task.edit_key == lifecycle.edit_key(asked) and task.status != TaskStatus.CANCELLED:  # a double click
         told = _told(task)
@@ -85,26 +89,35 @@ async def _stored(task_id: int) -> tuple[Task, Request]:
     return task, request
 
 
-def _with_unshown(asked: Request, before: Request, zone: str) -> Request:
-    """What is asked for, with what the form could not show and so has not changed: programs give more than text, values
-    that no message needs, and moments to the microsecond.
+def _with_unshown(asked: Request, shown: Request, before: Request) -> Request:
+    """What is asked for; but where that is what the form asks for untouched (`shown`), what was there `before`.
+
+    A form can't show all that programs give: values that are no text, or that no message needs, parts of a second.
     """
-    needed = fields(find(postdate().templates, asked.template), asked.subject or "")
-    own = {recipient.mailbox.address: recipient.variables for recipient in before.recipients}
+    # One that has passed is not shown, so that there is none to be kept.
+    parts = ONE_BY_ONE if asked.scheduled_at is None else ONE_BY_ONE + MOMENT
+    same = {part: getattr(before, part) for part in parts if getattr(asked, part) == getattr(shown, part)}
+    were, are = _by_address(before), _by_address(shown)
     recipients = [
-        replace(each, variables=_kept(each.variables, own.get(each.mailbox.address, {}), needed))
+        _recipient(each, are[key], were[key]) if (key := each.mailbox.address) in were and key in are else each
         for each in asked.recipients
     ]
-    asked = replace(asked, recipients=recipients, variables=_kept(asked.variables, before.variables, needed))
-    if before.scheduled_at and asked.scheduled_at == whole_second(before.scheduled_at):
-        return replace(asked, scheduled_at=before.scheduled_at, zone=before.zone if asked.zone == zone else asked.zone)
-    return asked
+    variables = _kept(asked.variables, shown.variables, before.variables)
+    return replace(asked, recipients=recipients, variables=variables, **same)
 
 
-def _kept(asked: Mapping[str, Any], before: Mapping[str, Any], needed: Collection[str]) -> dict[str, Any]:
-    unneeded = {name: value for name, value in before.items() if name not in needed}
-    shown = {name: again.typed(value) for name, value in before.items()}
-    return unneeded | {name: before[name] if value == shown.get(name) else value for name, value in asked.items()}
+def _by_address(request: Request) -> dict[str, Recipient]:
+    return {recipient.mailbox.address: recipient for recipient in request.recipients}
+
+
+def _recipient(asked: Recipient, shown: Recipient, before: Recipient) -> Recipient:
+    mailbox = before.mailbox if asked.mailbox == shown.mailbox else asked.mailbox
+    return Recipient(mailbox, _kept(asked.variables, shown.variables, before.variables))
+
+
+def _kept(asked: Mapping[str, Any], shown: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
+    changed = {name: value for name, value in asked.items() if value != shown.get(name)}
+    return {name: value for name, value in before.items() if asked.get(name) == shown.get(name)} | changed
 
 
 async def _edit(letter: Letter, asked: Request, changed: list[str]) -> Task:

@@ -72,7 +72,7 @@ class Letter:
             queue=self.queue,
             scheduled_at=at,
             zone=self.moment.zone if at else None,
-            late_limit=int(self.late_limit) if self.late_limit else None,
+            late_limit=int(self.late_limit) if SECONDS.fullmatch(self.late_limit) else None,
             on_unknown=OnUnknown(self.on_unknown),
         )
         return request, mistakes
@@ -83,6 +83,8 @@ class Letter:
             found["when"] = [Mistake(N_("Choose now or later."))]
         if len(self.subject.splitlines()) > 1:
             found["subject"] = [Mistake(N_("A subject is one line. Please take the line break out."))]
+        if self.late_limit and not SECONDS.fullmatch(self.late_limit):
+            found["late_limit"] = [Mistake(N_("Give a limit from one minute to thirty days."))]
         if bad := unread(self.people):
             found["recipients"] = bad
         return found
@@ -123,10 +125,10 @@ def read_letter(form: Mapping[str, str], zone: str) -> Letter:
     return Letter(
         recipients=form.get("recipients", ""),
         template=form.get("template", ""),
-        variables={name.removeprefix(VARIABLE): form[name] for name in form if name.startswith(VARIABLE)},
+        variables={name.removeprefix(VARIABLE): lines(form[name]) for name in form if name.startswith(VARIABLE)},
         subject=form.get("subject", ""),
         queue=form.get("queue", "default"),
-        late_limit=limit if SECONDS.fullmatch(limit := form.get("late_limit", "")) else "",
+        late_limit=form.get("late_limit", "")[:20],
         on_unknown=OnUnknown.AGAIN if form.get("on_unknown") == OnUnknown.AGAIN else OnUnknown.HOLD,
         when=form.get("when", "now"),
         moment=read_moment(form, zone),
@@ -135,6 +137,11 @@ def read_letter(form: Mapping[str, str], zone: str) -> Letter:
         task=int(task) if ID.fullmatch(task := form.get("task", "")) else 0,
         seen=form.get("seen", "")[:200],
     )
+
+
+def lines(text: str) -> str:
+    """The text with line breaks of one kind: browsers write them as CRLF, whatever they were (HTML, 4.10.21.4)."""
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def new_key() -> str:

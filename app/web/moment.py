@@ -31,7 +31,7 @@ class Moment:
     @classmethod
     def of(cls, at: datetime, zone: str) -> Self:
         """The moment `at` (aware) as one would type it in the IANA zone `zone`."""
-        wall = whole_second(at).astimezone(ZoneInfo(zone))
+        wall = _whole_second(at).astimezone(ZoneInfo(zone))
         return cls(f"{wall:{NATIVE}}" + (f"{wall:{SECONDS}}" if wall.second else ""), zone, str(wall.fold))
 
     def read(self, now: datetime) -> tuple[datetime | None, Mistakes]:
@@ -85,7 +85,7 @@ class Moment:
         return None if self.wall.strip() else ""
 
 
-def whole_second(at: datetime) -> datetime:
+def _whole_second(at: datetime) -> datetime:
     """The first one that is not before `at`: forms know no part of one, and nothing is to be early."""
     return at + timedelta(microseconds=-at.microsecond % 1_000_000)
 

@@ -1,7 +1,6 @@
 """Editing on the pages: the form comes with everything in it, and what is saved is that mail and no second one."""
 
 import re
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,9 +12,11 @@ from rq.serializers import JSONSerializer
 from sqlalchemy import func, select, update
 
 from app.db import Database
+from app.mail.addresses import Mailbox
 from app.tasks import lifecycle, queries
 from app.tasks.books import Draft
 from app.tasks.model import Delivery, Task
+from app.tasks.request import Recipient
 from tests.integration.conftest import OUR_PAGE
 from tests.integration.test_pages_compose import at_field, post, stored, the_task
 from tests.integration.test_pages_history import page_of, store
@@ -224,26 +225,47 @@ async def test_a_draft_of_changes_is_one_of_that_mail_and_is_gone_with_them(pers
         assert db.scalar(select(func.count()).select_from(Draft)) == 0
 
 
-PROGRAMS: dict[str, Callable[[dict[str, str]], bool]] = {
-    "values": lambda form: form["variables.name"] == '["A", 2]',
-    "moment": lambda form: form["scheduled_at"] == f"{NOON:%Y-%m-%dT%H:%M}:31",
-}
-
-
-@pytest.mark.parametrize("name", PROGRAMS)
-async def test_what_programs_gave_and_the_form_cannot_show_stays_as_it_was(
-    person: Client, database: Database, name: str
-) -> None:
+async def test_what_programs_gave_and_the_form_cannot_show_stays_as_it_was(person: Client, database: Database) -> None:
     at = NOON + timedelta(seconds=30, microseconds=250)
-    given = {"name": ["A", 2], "unused": {"n": 1}}
-    store(database, scheduled_at=at, variables=given)
+    shared = {"name": ["A", 2], "unused": {"n": 1}, "place": "Room 1\r\nTeheran-ro 5\nSeoul"}
+    own = [{"place": "", "name": " spaced "}, {"name": "Vera", "extra": True}, {}]
+    given = [Recipient(Mailbox(f"p{n}@example.com", name), own[n]) for n, name in enumerate(("Anna", "Ben", "Cho"))]
+    store(database, scheduled_at=at, variables=shared, recipients=given, subject=" At {{ place }} ", late_limit=61)
     form = await opened(person)
-    assert PROGRAMS[name](form)
-    code, _ = await save(person, form, subject="Other")
+    assert (form["late_limit"], form["scheduled_at"]) == ("61", f"{NOON:%Y-%m-%dT%H:%M}:31")
+    as_browsers_do = {name: value.replace("\r\n", "\n").replace("\n", "\r\n") for name, value in form.items()}
+    code, page = await save(person, as_browsers_do)
+    assert code == 303, page
+    assert "Nothing was changed" in page
+    code, page = await save(person, as_browsers_do, queue="low")
+    assert code == 303, page
     task = the_task(database)
-    assert (code, task.subject, task.variables, task.scheduled_at) == (303, "Other", given, at)
-    assert task.zone is None
-    assert whys(database)[1:] == ["Edited: Subject"]
+    assert (task.queue, task.subject, task.variables) == ("low", " At {{ place }} ", shared)
+    assert (task.scheduled_at, task.zone, task.late_limit) == (at, None, 61)
+    with database.reading() as db:
+        people = db.execute(queries.everybody(1)).all()
+    assert [tuple(each) for each in people] == [(r.mailbox.address, r.mailbox.name, r.variables) for r in given]
+    assert whys(database)[1:] == ["Edited: Queue"]
+
+
+async def test_a_limit_that_is_none_is_told_and_not_forgotten(person: Client, database: Database) -> None:
+    store(database, scheduled_at=NOON, zone="UTC", late_limit=900)
+    for wrong in ("-1", "1e3", "59"):
+        code, page = await save(person, await opened(person), late_limit=wrong)
+        assert code == 422
+        assert at_field(page, "late_limit") == "Give a limit from one minute to thirty days."
+    assert the_task(database).late_limit == 900
+
+
+async def test_what_is_held_and_saved_for_now_goes_now(person: Client, database: Database) -> None:
+    store(database, scheduled_at=NOON, zone="UTC", late_limit=900)
+    past = datetime.now(UTC) - timedelta(hours=1)
+    set_status(database, "scheduled", scheduled_at=past, due_at=past, hold_after=past, held=True, attention=True)
+    code, _ = await save(person, await opened(person))
+    task = the_task(database)
+    assert (code, task.status, task.held, task.scheduled_at) == (303, "queued", False, None)
+    assert task.hold_after is not None
+    assert task.hold_after > datetime.now(UTC)
 
 
 async def test_the_editor_of_a_mail_that_came_due_meanwhile_is_not_stopped_before_a_worker_has_it(

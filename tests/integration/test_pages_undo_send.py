@@ -35,14 +35,13 @@ def settings(settings: Settings) -> Settings:
 def typed(page: str) -> dict[str, str]:
     """The form as it stands: what sending it would send."""
     found = dict(re.findall(r'<input(?=[^>]* name="([^"]+)")(?=[^>]* value="([^"]*)")(?![^>]* type="radio")', page))
-    area = re.search(r'<textarea id="recipients"[^>]*>\n?(.*?)</textarea>', page, re.DOTALL)
+    areas = dict(re.findall(r'<textarea [^>]*name="([^"]+)"[^>]*>\n?(.*?)</textarea>', page, re.DOTALL))
     selects = re.findall(r'<select id="(\w+)"(.*?)</select>', page, re.DOTALL)
     options = [(name, re.search(r'<option(?: value="([^"]*)")? selected>([^<]*)', inside)) for name, inside in selects]
     radio = re.search(r'name="when" value="(\w+)" checked', page)
-    assert area
     assert radio
-    found |= {name: option[1] or option[2] for name, option in options if option} | {
-        "recipients": area[1],
+    found |= {name: option[2] if option[1] is None else option[1] for name, option in options if option} | {
+        **areas,
         "when": radio[1],
     }
     return {name: html.unescape(value) for name, value in found.items()}
