@@ -93,7 +93,7 @@ class Database:
     """The worker's way in: `with database.writing() as db:` commits at the end, `reading()` changes nothing."""
 
     def __init__(self, url: str) -> None:
-        self.engine = _prepare(create_engine(_url(url), **_pool(url)))
+        self.engine = _prepare(create_engine(_url(url), **_options(url)))
         self._writer = self.engine.execution_options(writes=True)
 
     @contextmanager
@@ -114,7 +114,7 @@ class AsyncDatabase:
     """The web's way in: the same two doors, awaited."""
 
     def __init__(self, url: str) -> None:
-        self.engine = create_async_engine(_url(url, is_async=True), **_pool(url))
+        self.engine = create_async_engine(_url(url, is_async=True), **_options(url))
         _prepare(self.engine.sync_engine)
         self._writer = self.engine.execution_options(writes=True)
 
@@ -142,9 +142,10 @@ def _url(url: str, is_async: bool = False) -> URL:
     return parsed.set(drivername="sqlite+aiosqlite") if is_async and parsed.drivername == "sqlite" else parsed
 
 
-def _pool(url: str) -> dict[str, Any]:
-    # A connection that the server closed meanwhile is noticed before it is used.
-    return {} if url.startswith("sqlite") else {"pool_pre_ping": True, "pool_size": 10, "max_overflow": 10}
+def _options(url: str) -> dict[str, Any]:
+    # What is in a mail is not for the log. A connection that the server closed meanwhile is noticed before it is used.
+    pool = {} if url.startswith("sqlite") else {"pool_pre_ping": True, "pool_size": 10, "max_overflow": 10}
+    return {"hide_parameters": True, **pool}
 
 
 def _prepare(engine: Engine) -> Engine:

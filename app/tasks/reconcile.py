@@ -7,7 +7,7 @@ from sqlalchemy.sql.dml import Delete, ReturningUpdate
 
 from app.db import now
 from app.tasks.books import Lease, Repair, Sender, Worker
-from app.tasks.lifecycle import WAITING
+from app.tasks.lifecycle import late
 from app.tasks.model import Task, TaskStatus
 
 IN_FLIGHT = 5.0
@@ -43,8 +43,7 @@ def unheard(after: int, limit: int = 1000) -> Select[int, int, str]:
 
 def too_late() -> Select[int]:
     """How many tasks could not begin before their limit; lifecycle.hold_late holds them."""
-    late = [Task.hold_after < now(), Task.status.in_(WAITING), Task.held.is_(False), Task.attempt == 0]
-    return select(func.count()).where(*late)
+    return select(func.count()).where(*late())
 
 
 def next_due() -> Select[datetime | None, datetime]:

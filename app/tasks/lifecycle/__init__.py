@@ -17,7 +17,18 @@ token besides, so that one given up for dead can no longer write. The database's
 the event and the counts of a task's move in the same statement, and cancel what a cancelled task has queued.
 """
 
-from app.tasks.lifecycle.due import condemn, give_up, hold_late, lose, lose_strays, promote, release, ring_again, tally
+from app.tasks.lifecycle.due import (
+    condemn,
+    give_up,
+    hold_late,
+    late,
+    lose,
+    lose_strays,
+    promote,
+    release,
+    ring_again,
+    tally,
+)
 from app.tasks.lifecycle.edited import EDITED, Version, changes, clear, edit, edit_key, version
 from app.tasks.lifecycle.held import BATCH, LEASE, claim, give_back, keep, mark, put_back, record, settle
 from app.tasks.lifecycle.moves import WAITING, Move
@@ -40,7 +51,7 @@ from app.tasks.lifecycle.undone import Plan, plan, replan, requeue_cancelled, re
 __all__ = [
     "AGAIN", "ARRIVED", "BATCH", "CAN", "EDITED", "LEASE", "WAITING", "Move", "Plan", "Version", "arrived", "cancel",
     "changes", "claim", "clear", "condemn", "decide", "edit", "edit_key", "give_back", "give_up", "hold_late", "keep",
-    "lose", "lose_strays", "mark", "plan", "promote", "put_back", "record", "release", "replan", "requeue_cancelled",
-    "requeue_failed", "reschedule", "restore", "retry", "ring_again", "send_again", "send_now", "settle", "tally",
-    "undo", "version",
+    "late", "lose", "lose_strays", "mark", "plan", "promote", "put_back", "record", "release", "replan",
+    "requeue_cancelled", "requeue_failed", "reschedule", "restore", "retry", "ring_again", "send_again", "send_now",
+    "settle", "tally", "undo", "version",
 ]  # fmt: skip

@@ -1,11 +1,23 @@
 """The moves of the timekeeper: ring for what is due, and put right what a lost worker left."""
 
-from sqlalchemy import Update, case, or_, select
+from sqlalchemy import ColumnElement, Update, case, or_, select
 
 from app.db import now
 from app.mail import N_
 from app.tasks.books import Fault
-from app.tasks.lifecycle.moves import WAITING, Move, Which, among, count, delivery, held, needs_a_person, task, these
+from app.tasks.lifecycle.moves import (
+    WAITING,
+    Move,
+    Which,
+    among,
+    count,
+    delivery,
+    held,
+    needs_a_person,
+    task,
+    these,
+    untried,
+)
 from app.tasks.model import Delivery, DeliveryStatus, OnUnknown, Task, TaskStatus
 
 CRASHES = 3
@@ -32,10 +44,15 @@ def promote(limit: int = 1000, task_id: int | None = None) -> Move:
     )
 
 
+def late() -> list[ColumnElement[bool]]:
+    """That a task came due longer ago than its limit, and was never tried."""
+    return [Task.hold_after < now(), Task.status.in_(WAITING), Task.held.is_(False), untried()]
+
+
 def hold_late() -> Move:
-    """scheduled or queued → scheduled and held, where it came due longer ago than its limit, and was never started."""
+    """scheduled or queued → scheduled and held, where it is `late`."""
     return (
-        task(Task.status.in_(WAITING), Task.held.is_(False), Task.attempt == 0, Task.hold_after < now())
+        task(*late())
         .values(
             status=TaskStatus.SCHEDULED,
             held=True,

@@ -4,7 +4,7 @@ from sqlalchemy import Update, bindparam, case, exists, func, literal, null, or_
 
 from app.db import now
 from app.tasks.books import Edition, Sender
-from app.tasks.lifecycle.moves import Move, among, count, delivery, held, needs_a_person, task
+from app.tasks.lifecycle.moves import Move, among, count, delivery, held, needs_a_person, task, untried
 from app.tasks.model import Delivery, DeliveryStatus, Task, TaskStatus
 
 LEASE = 8.0
@@ -27,7 +27,7 @@ def claim(task_id: int, attempt: int, token: str, by: str) -> Move:
             Task.status == TaskStatus.QUEUED,
             Task.attempt == attempt,
             Task.due_at <= now(),
-            or_(Task.hold_after.is_(None), Task.hold_after >= now(), Task.attempt > 0),
+            or_(Task.hold_after.is_(None), Task.hold_after >= now(), ~untried()),
             ~paused,
         )
         .values(

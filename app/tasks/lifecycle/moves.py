@@ -52,6 +52,11 @@ def needs_a_person() -> ColumnElement[bool]:
     return select(Delivery.id).where(Delivery.task_id == Task.id, ended, doubt).correlate(Task).exists()
 
 
+def untried() -> ColumnElement[bool]:
+    """Whether nothing of a task was ever handed over to the mail server: a claim alone proves nothing."""
+    return ~select(Delivery.id).where(Delivery.task_id == Task.id, Delivery.attempt > 0).correlate(Task).exists()
+
+
 def count(*statuses: DeliveryStatus) -> ScalarSelect[int]:
     """How many of a task's deliveries have one of these statuses."""
     return (

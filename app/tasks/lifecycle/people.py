@@ -104,6 +104,7 @@ def retry(
         .values(
             status=TaskStatus.QUEUED,
             due_at=now(),
+            hold_after=None,
             rung_at=now(),
             ended_at=None,
             error=None,
@@ -147,7 +148,16 @@ def decide(which: Which, by: str, why: str, bulk: int | None = None) -> Move:
     """
     return (
         task(these(which), CAN["decide"])
-        .values(status=TaskStatus.QUEUED, due_at=now(), rung_at=now(), ended_at=None, who=by, why=why, bulk_id=bulk)
+        .values(
+            status=TaskStatus.QUEUED,
+            due_at=now(),
+            hold_after=None,
+            rung_at=now(),
+            ended_at=None,
+            who=by,
+            why=why,
+            bulk_id=bulk,
+        )
         .returning(Task.id, Task.attempt, Task.queue)
     )
 

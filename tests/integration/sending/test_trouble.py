@@ -241,6 +241,31 @@ def test_what_was_rung_for_and_could_not_begin_in_time_is_held_as_well(office: O
     assert office.status(task_id) == "scheduled"
 
 
+def test_the_task_that_finds_the_mail_server_away_is_held_like_the_others(office: Office) -> None:
+    office.sink.script = lambda step, address: "421 4.3.2 closing" if step == "connect" else None
+    with office.worker():
+        task_id = office.submit(late_limit=60)
+        wait_until(lambda: office.one(select(Task.attempt, Task.status)) == (1, "queued"), 20, "it was tried in vain")
+        with office.database.writing() as db:
+            db.execute(update(Task).values(hold_after=now(-1)))
+        wait_until(lambda: office.one(select(Task.held))[0], 20, "it is held")
+    assert office.status(task_id) == "scheduled"
+
+
+def test_what_is_tried_again_by_a_person_is_sent_however_late(office: Office) -> None:
+    office.sink.script = lambda step, address: "550 5.1.1 nobody" if step == "rcpt" else None
+    with office.worker():
+        task_id = office.submit(late_limit=60)
+        assert office.wait_for(task_id) == "failed"
+        office.sink.script = lambda step, address: None
+        with office.database.writing() as db:
+            db.execute(update(Task).values(hold_after=now(-1)))
+            (moved,) = db.execute(lifecycle.retry(task_id, "boss")).all()
+            db.execute(lifecycle.requeue_failed(task_id))
+        office.rings.ring([tuple(moved)])
+        assert office.wait_for(task_id) == "finished"
+
+
 def test_what_is_left_as_sending_under_an_old_lease_is_unknown_at_the_next_claim(office: Office) -> None:
     task_id = office.submit(3, rings=False)
     hold(office, task_id, 0, "old", marks=2)
