@@ -1,17 +1,18 @@
 """What somebody used last, kept in their session and offered again; never filled in by itself."""
 
+import json
 from contextlib import suppress
 from datetime import time
 
-from quart import session
+from quart import request, session
 
-MOST_REMEMBERED = 1000  # characters of recipients; the session is a cookie of 4 KB
+MOST_REMEMBERED = 1000  # characters of recipients as the session has them: it is a cookie of 4 KB
 
 
 def remember(template: str, recipients: str, zone: str, clock: str) -> None:
     """Keep these for the next mail; an empty `zone` and `clock` (HH:MM) leave what was kept of them."""
     # A list that is too long is not kept at all: part of it would be a mistake in waiting.
-    kept, before = recipients.strip() if len(recipients) <= MOST_REMEMBERED else "", last()
+    kept, before = recipients.strip() if len(json.dumps(recipients)) <= MOST_REMEMBERED else "", last()
     when = {"zone": zone or before["zone"], "time": clock or before["time"]}
     session["last"] = {"template": template, "recipients": kept, **when}
 
@@ -22,7 +23,9 @@ def last() -> dict[str, str]:
 
 
 def last_time() -> time | None:
-    """The time of day at which a mail was last scheduled."""
+    """The time of day at which a mail was last scheduled; None on a page that is made for several people at once."""
+    if "X-Refresh" in request.headers:
+        return None
     with suppress(ValueError):
         return time.fromisoformat(last()["time"])
     return None

@@ -79,9 +79,13 @@ async def send_now(task_id: int) -> Redirect:
 async def restore(task_id: int) -> Redirect:
     """Take back what the token was given out for, if nothing has happened to the task since."""
     task = await find(task_id)
-    done = read((await request.form).get("token", ""), task_id)
+    form = await request.form
+    done = read(form.get("token", ""), task_id)
     if done is None:
         return await _back(task_id, "error", gettext("Too late to undo: that is possible for ten minutes."))
+    if done.sends_at_once and form.get("at_once") != "yes":
+        told = gettext("Its time has passed meanwhile, so undoing sends it at once. Nothing was done yet.")
+        return await _back(task_id, "error", button(told, done))
     moved = await postdate().actions.restore(done, who())
     if moved is None:
         return await _back(task_id, "error", await _changed_since(task_id))

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
-from quart import Quart, Response, g, redirect, request, session, url_for
+from quart import Quart, Response, flash, g, redirect, request, session, url_for
 from quart.typing import ResponseReturnValue
 from quart_rate_limiter import RateLimiter
 from quart_rate_limiter.store import RateLimiterStoreABC
@@ -14,6 +14,7 @@ from werkzeug.exceptions import Forbidden
 from app.mail import N_
 from app.web import carried, postdate
 from app.web.accounts import User, token_name, with_session
+from app.web.i18n import gettext
 from app.web.problem import Problem, is_api
 
 OPEN = frozenset({"static", "signin.page", "signin.submit", "signin.link", "health.healthz", "health.readyz"})
@@ -92,6 +93,8 @@ async def let_in() -> ResponseReturnValue | None:
         raise _no_token()
     if endpoint in carried.ENDPOINTS and "X-Refresh" not in request.headers and await carried.carries():
         return await carried.ask()
+    if request.method == "POST" and "X-Refresh" not in request.headers and endpoint != "signin.sign_out":
+        await flash(gettext("You are signed out, so nothing was done. Please sign in, and try it again."), "error")
     return redirect(url_for("signin.page", next=_address_bar()), 303)
 
 
@@ -141,7 +144,15 @@ async def address() -> str:
     """Where the request came from. A proxy is believed where it is a neighbour, and only what it wrote itself."""
     direct = request.remote_addr or ""
     forwarded = request.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip()
-    return forwarded if forwarded and _is_neighbour(direct) else direct
+    return forwarded if _is_neighbour(direct) and _is_host(forwarded) else direct
+
+
+def _is_host(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _is_neighbour(host: str) -> bool:

@@ -44,8 +44,16 @@ async def _account() -> str:
     return spelled((await request.form).get("email", ""))[:320]
 
 
+async def _account_from_here() -> str:
+    # Not the account alone: whoever guesses at it from elsewhere must not lock its owner out.
+    return f"{await address()} {await _account()}"
+
+
+LIMITS = [RateLimit(10, MINUTE, address), RateLimit(5, MINUTE, _account_from_here), RateLimit(30, MINUTE, _account)]
+
+
 @blueprint.post("/sign-in")
-@rate_limit(limits=[RateLimit(10, MINUTE, address), RateLimit(5, MINUTE, _account)])
+@rate_limit(limits=LIMITS)
 async def submit() -> ResponseReturnValue:
     """Sign in, and go on to where it was wanted."""
     form = await request.form
@@ -101,4 +109,6 @@ async def sign_out() -> ResponseReturnValue:
     if (await request.form).get("everywhere"):
         await end_sessions(postdate().database, g.user.id)
     session.clear()
-    return redirect("/sign-in", 303)
+    answer = redirect("/sign-in", 303)
+    answer.headers["Clear-Site-Data"] = '"cache"'  # or the back button shows what was written
+    return answer

@@ -45,11 +45,14 @@ class Undo:
 
 def button(told: str, undo: Undo) -> Markup:
     """What was done, with the button that takes it back."""
-    words = gettext("Undo (sends at once: its time has passed)") if undo.sends_at_once else gettext("Undo")
+    at_once = undo.sends_at_once
+    words = gettext("Undo (sends at once: its time has passed)") if at_once else gettext("Undo")
     form = Markup(
-        '{} <form action="{}" method="post"><input type="hidden" name="token" value="{}"><button>{}</button></form>'
+        '{} <form action="{}" method="post"><input type="hidden" name="token" value="{}">'
+        '<input type="hidden" name="at_once" value="{}"><button>{}</button></form>'
     )
-    return form.format(told, url_for("moves.restore", task_id=undo.task_id), write(undo), words)
+    to = url_for("moves.restore", task_id=undo.task_id)
+    return form.format(told, to, write(undo), "yes" if at_once else "no", words)
 
 
 def write(undo: Undo) -> str:

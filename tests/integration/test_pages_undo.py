@@ -73,7 +73,11 @@ async def test_the_button_says_so_where_undoing_sends_at_once(person: Client, da
     store(database)
     _, page = await do(person, "/tasks/1/cancel")
     assert "<button>Undo (sends at once: its time has passed)</button>" in page
-    _, page = await do(person, "/tasks/1/restore", token=token_in(page))
+    _, page = await do(person, "/tasks/1/restore", token=token_in(page), at_once="no")
+    assert "Its time has passed meanwhile, so undoing sends it at once. Nothing was done yet." in page
+    assert task(database).status == "cancelled"
+    assert '<input type="hidden" name="at_once" value="yes">' in page
+    _, page = await do(person, "/tasks/1/restore", token=token_in(page), at_once="yes")
     assert "Undone. Its time has passed, so it is being sent now." in page
     assert task(database).status == "queued"
 

@@ -221,8 +221,16 @@ async def test_the_eleventh_sign_in_within_a_minute_is_too_often(stranger: Clien
     assert tries[-1].mimetype == "text/html"
 
 
-async def test_the_sixth_sign_in_to_one_account_is_too_often_from_wherever_it_comes(stranger: Client) -> None:
-    await try_until_refused(stranger, 5, lambda n: (" A@a.example" if n % 2 else "a@a.example", f"192.0.2.{n}"))
+async def test_the_sixth_sign_in_to_one_account_from_one_place_is_too_often(stranger: Client) -> None:
+    await try_until_refused(stranger, 5, lambda n: (" A@a.example" if n % 2 else "a@a.example", "192.0.2.1"))
+
+
+async def test_the_thirty_first_sign_in_to_one_account_is_too_often_from_wherever_it_comes(stranger: Client) -> None:
+    await try_until_refused(stranger, 30, lambda n: (" A@a.example" if n % 2 else "a@a.example", f"192.0.2.{n}"))
+
+
+async def test_what_a_proxy_calls_an_address_and_is_none_is_not_believed(stranger: Client) -> None:
+    await try_until_refused(stranger, 10, lambda n: (f"{n}@a.example", f"no address {n}"))
 
 
 async def test_what_a_stranger_writes_before_the_proxy_does_not_make_them_another_one(stranger: Client) -> None:

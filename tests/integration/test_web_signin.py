@@ -189,3 +189,25 @@ async def test_looking_at_a_link_before_it_is_followed_does_not_use_it_up(strang
     assert (await stranger.get(link, headers={"Sec-Purpose": "prefetch"})).status_code == 204
     assert not await signed_in(stranger)
     assert (await stranger.get(link)).status_code == 303
+
+
+async def test_whoever_guesses_from_elsewhere_does_not_lock_the_owner_out(app: Quart) -> None:
+    async def sign_in_from(place: str, password: str) -> int:
+        form, headers = {"email": EMAIL, "password": password}, OUR_PAGE | {"X-Forwarded-For": place}
+        return (await app.test_client().post("/sign-in", form=form, headers=headers)).status_code
+
+    guesses = [await sign_in_from("203.0.113.7", "wrong") for _ in range(7)]
+    assert (guesses[0], guesses[-1]) == (422, 429)
+    assert await sign_in_from("203.0.113.8", PASSWORD) == 303
+
+
+async def test_a_button_pressed_after_signing_out_says_that_nothing_was_done(stranger: Client) -> None:
+    answer = await stranger.post("/tasks/1/cancel", headers=OUR_PAGE)
+    page = await (await stranger.get(answer.headers["Location"])).get_data(as_text=True)
+    assert "You are signed out, so nothing was done." in page
+
+
+async def test_after_signing_out_the_browser_keeps_no_page(stranger: Client) -> None:
+    await sign_in(stranger)
+    answer = await stranger.post("/sign-out", headers=OUR_PAGE)
+    assert answer.headers["Clear-Site-Data"] == '"cache"'
