@@ -634,7 +634,7 @@ addEventListener("pageshow", () => choose()); // the browser may have brought ba
 const SOON = 1500;
 const AGAIN = 10000;
 const COPY = "draft:";
-const NOT_TYPED = ["key", "saved", "by", "seen", "editor", "do", "file", "test_to", "test_key", "person"];
+const NOT_TYPED = ["key", "saved", "by", "seen", "editor", "turn", "do", "file", "test_to", "test_key", "person"];
 
 function typed(form) {
   const found = [...new FormData(form)].filter(([name, value]) => !NOT_TYPED.includes(name) && typeof value === "string");
@@ -669,9 +669,9 @@ function drafts(form) {
   const name = () => COPY + key.value;
   const text = () => JSON.stringify(typed(form));
   const blank = () => !typed(form).some(([field, value]) => /^(recipients|subject|variables)/.test(field) && value.trim());
-  const editor = document.createElement("input");
-  Object.assign(editor, { type: "hidden", name: "editor", value: Math.random().toString(36).slice(2) });
-  form.append(editor);
+  const hidden = (name, value) => Object.assign(document.createElement("input"), { type: "hidden", name, value });
+  const [editor, turn] = [hidden("editor", Math.random().toString(36).slice(2)), hidden("turn", 0)];
+  form.append(editor, turn);
   let known = "untold" in keeping.dataset ? "" : text();
   let [waiting, asking, asked, beside] = [0, null, "", ""];
 
@@ -680,7 +680,7 @@ function drafts(form) {
     clearTimeout(waiting);
     waiting = setTimeout(save, after);
   };
-  const all = () => [...typed(form), ...[key, saved, by, seen, editor].filter(Boolean).map(({ name, value }) => [name, value])];
+  const all = () => [...typed(form), ...[key, saved, by, seen, editor, turn].filter(Boolean).map(({ name, value }) => [name, value])];
 
   function copy() {
     try {
@@ -695,6 +695,7 @@ function drafts(form) {
     const fresh = text();
     if (fresh === known || fresh === asked || (blank() && !saved.value)) return;
     asked = fresh;
+    turn.value++;
     copy();
     asking?.abort();
     const { signal } = (asking = new AbortController());
@@ -737,7 +738,7 @@ function drafts(form) {
     asked = text(); // all of it is on its way to the server already
   });
   addEventListener("pageshow", () => (asked = ""));
-  offer(form, copyOf(name()), editor, blank());
+  offer(form, copyOf(name()), editor, turn, blank());
   if (known === "") save();
 }
 
@@ -752,12 +753,12 @@ async function followTest(told) {
 }
 
 // What this tab kept of this very form, and the server has not: after a reload, or when the browser was gone.
-function offer(form, kept, editor, blank) {
+function offer(form, kept, editor, turn, blank) {
   const back = one("#unsaved");
   const fields = Object.fromEntries(kept ?? []);
   if (fields.by !== form.elements.by.value) return;
   const name = COPY + fields.key;
-  editor.value = fields.editor; // this tab wrote it, and may go on from it
+  [editor.value, turn.value] = [fields.editor, fields.turn]; // this tab wrote it, and may go on from it
   const same = JSON.stringify(kept.filter(([field]) => !NOT_TYPED.includes(field))) === JSON.stringify(typed(form));
   if (same) return sessionStorage.removeItem(name);
   for (const [field, value] of kept) {

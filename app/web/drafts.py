@@ -21,7 +21,7 @@ from app.tasks.model import Task
 from app.tasks.request import Refused
 from app.web import again, carried, postdate
 from app.web.accounts import User
-from app.web.forms import KEY, VARIABLE, Letter, new_key, read_letter
+from app.web.forms import ID, KEY, VARIABLE, Letter, new_key, read_letter
 from app.web.i18n import gettext
 from app.web.security import account, address
 
@@ -41,8 +41,8 @@ TYPED = (
     "task",
     "seen",
 )
-EDITOR = "editor"
-"""Which of several open pages wrote it last."""
+EDITOR, TURN = "editor", "turn"
+"""Which of several open pages wrote it last, and how often that page had saved it: what comes late is older."""
 
 LIMITS = [RateLimit(120, timedelta(minutes=1), account), RateLimit(300, timedelta(minutes=1), address)]
 
@@ -123,7 +123,7 @@ async def keep(form: Mapping[str, str], user_id: int) -> Kept | None:
     """Save what was typed. Where its key's draft has changed elsewhere, it is saved beside it; None: it was sent."""
     key = sent if KEY.fullmatch(sent := form.get("key", "")) else new_key()
     content = {name: value for name, value in form.items() if name in TYPED or name.startswith(VARIABLE)}
-    content |= {EDITOR: form.get(EDITOR, "")[:36]}
+    content |= {EDITOR: form.get(EDITOR, "")[:36], TURN: turn if ID.fullmatch(turn := form.get(TURN, "")) else "0"}
     try:
         return await _keep(key, user_id, content, form.get("saved", ""))
     except IntegrityError:  # another page with the same key was faster
@@ -135,6 +135,8 @@ async def _keep(key: str, user_id: int, content: dict[str, str], saved: str) -> 
         draft = await db.scalar(drafts.stored(key))
         if await db.scalar(drafts.became(user_id, key, content.get("task", ""))):
             return None
+        if draft and _came_late(draft, content):
+            return Kept(key, draft.updated_at)
         beside = draft is not None and not _may_go_on(draft, user_id, content, saved)
         if draft is None or beside:
             draft = await _new(db, new_key() if beside else key, user_id, content)
@@ -154,6 +156,11 @@ async def _new(db: AsyncSession, key: str, user_id: int, content: dict[str, str]
     return draft
 
 
+def _came_late(draft: Draft, content: Mapping[str, str]) -> bool:
+    same = draft.content.get(EDITOR) == content[EDITOR] != ""
+    return same and int(content[TURN]) < int(draft.content.get(TURN, 0))
+
+
 def _may_go_on(draft: Draft, user_id: int, content: Mapping[str, str], saved: str) -> bool:
     """Whether writing over it loses nothing that its writer has not seen."""
     seen = draft.updated_at.isoformat() == saved or _typed(draft.content) == _typed(content)
@@ -161,7 +168,7 @@ def _may_go_on(draft: Draft, user_id: int, content: Mapping[str, str], saved: st
 
 
 def _typed(content: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in content.items() if name not in (EDITOR, drafts.DISCARDED) and value}
+    return {name: value for name, value in content.items() if name not in (EDITOR, TURN, drafts.DISCARDED) and value}
 
 
 async def mine() -> Sequence[Row[str, datetime, str, str, str, str]]:

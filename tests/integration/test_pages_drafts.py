@@ -278,3 +278,13 @@ async def test_a_nul_in_what_is_typed_stops_nobody(person: Client, database: Dat
     for path in ("/compose?draft=%00", "/compose?template=%00", "/history?q=%00&subject=%00"):
         assert (await person.get(path)).status_code == 200
     assert (await person.post("/drafts/%00/discard", headers=OUR_PAGE)).status_code == 404
+
+
+async def test_an_older_save_of_the_same_page_that_comes_late_changes_nothing(
+    person: Client, database: Database
+) -> None:
+    await save(person, editor="me", turn="2", subject="Newer")
+    given = await save(person, editor="me", turn="1", subject="Older")
+    assert [draft.content["subject"] for draft in kept(database)] == ["Newer"]
+    await save(person, editor="me", turn="3", subject="Newest", saved=given["saved"])
+    assert [draft.content["subject"] for draft in kept(database)] == ["Newest"]
