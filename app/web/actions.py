@@ -7,7 +7,7 @@ is away, the timekeeper and the reconciler find the row.
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -146,9 +146,10 @@ class Actions:
             self._tell(partial(self.rings.ring, [ringing_of(moved)]))
         return moved is not None
 
-    async def send_now(self, task_id: int, by: str) -> Undo | None:
-        """If the task was still scheduled, or held, it goes out at once; how to take that back, until it is begun."""
-        return await self._put_off(task_id, lifecycle.send_now(task_id, by), datetime.now(UTC))
+    async def send_now(self, task_id: int, by: str, wait: float) -> Undo | None:
+        """If the task was still scheduled, or held, it goes out in `wait` seconds; how to take that back until then."""
+        due_at = datetime.now(UTC) + timedelta(seconds=wait)
+        return await self._put_off(task_id, lifecycle.send_now(task_id, by, wait=wait), due_at)
 
     async def _put_off(self, task_id: int, move: lifecycle.Move, due_at: datetime) -> Undo | None:
         async with self.database.writing() as db:

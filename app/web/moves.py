@@ -10,7 +10,7 @@ from app.tasks.lifecycle import WAITING
 from app.tasks.model import TaskStatus
 from app.web import postdate
 from app.web.history import begun, too_late, zone_of
-from app.web.i18n import gettext, moment
+from app.web.i18n import gettext, moment, span
 from app.web.moment import picked, read_moment
 from app.web.security import who
 from app.web.task import find, page
@@ -70,8 +70,10 @@ async def reschedule(task_id: int) -> ResponseReturnValue:
 async def send_now(task_id: int) -> Redirect:
     """Send it now, if it is still scheduled or held."""
     await find(task_id)
-    if done := await postdate().actions.send_now(task_id, who()):
-        return await _back(task_id, "success", button(gettext("It is being sent now."), done))
+    wait = postdate().settings.undo_seconds
+    if done := await postdate().actions.send_now(task_id, who(), wait):
+        told = gettext("It is sent in {span}.", span=span(wait)) if wait else gettext("It is being sent now.")
+        return await _back(task_id, "success", button(told, done))
     return await _back(task_id, "error", too_late(await find(task_id)))
 
 

@@ -210,3 +210,16 @@ async def test_a_form_whose_mail_was_edited_since_does_not_claim_to_be_it(person
     code, page, _ = await post(person, key=key)
     assert (code, stored(database)) == (409, 1)
     assert "You sent this form before, and the mail was changed since" in page
+
+
+async def test_send_now_on_a_mail_for_later_leaves_time_to_undo_as_well(person: Client, database: Database) -> None:
+    await post(person, **later("2027-12-08T09:00"))
+    _, page = await do(person, "/tasks/1/now")
+    assert "It is sent in 1 minute." in page
+    task = the_task(database)
+    assert task.status == "scheduled"
+    assert timedelta(seconds=50) < task.due_at - datetime.now(UTC) <= timedelta(seconds=60)
+    token = re.search(r'name="token" value="([^"]+)"', page)
+    assert token
+    await do(person, "/tasks/1/restore", token=token[1], at_once="no")
+    assert the_task(database).scheduled_at == datetime(2027, 12, 8, 9, tzinfo=UTC)

@@ -72,13 +72,13 @@ def reschedule(task_id: int, due_at: datetime, zone: str | None, by: str) -> Mov
     )
 
 
-def send_now(which: Which, by: str, why: str = N_("Send it now."), bulk: int | None = None) -> Move:
-    """scheduled → scheduled for now, however late that is; the promoter takes it from there."""
+def send_now(which: Which, by: str, why: str = N_("Send it now."), bulk: int | None = None, wait: float = 0) -> Move:
+    """scheduled → scheduled for now, or in `wait` seconds, however late that is; the promoter takes it from there."""
     return (
         task(these(which), CAN["now"])
         .values(
-            scheduled_at=now(),
-            due_at=now(),
+            scheduled_at=now(wait),
+            due_at=now(wait),
             rung_at=None,
             held=False,
             attention=Task.unknown > 0,
