@@ -13,8 +13,9 @@ NAME_LIMIT = 128
 ITEM_LIMIT = 254 + 2 * NAME_LIMIT + 16
 CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
-# RFC 2606 reserves these two for tests, and people do test with them; what the library refuses besides stays refused.
-for _domain in {"test", "invalid"}.intersection(email_validator.SPECIAL_USE_DOMAIN_NAMES):
+# RFC 2606 reserves two for tests, and people do test with them; many an office is a .local (RFC 6762). What the
+# library refuses besides stays refused.
+for _domain in {"test", "invalid", "local"}.intersection(email_validator.SPECIAL_USE_DOMAIN_NAMES):
     email_validator.SPECIAL_USE_DOMAIN_NAMES.remove(_domain)
 
 _NAMED = re.compile(r"(?P<name>.*?)\s*<\s*(?P<address>[^<>]*?)\s*>")

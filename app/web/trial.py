@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from quart import Blueprint, Response, g, request
 from quart_rate_limiter import RateLimit, rate_limit
 
-from app.mail import Mistake
+from app.mail import N_, Mistake
 from app.mail.addresses import Mailbox, parse
 from app.mail.sandbox import subject_part
 from app.mail.templates import SUBJECT_LIMIT
@@ -67,6 +67,8 @@ def _asked(letter: Letter, trial: Trial) -> Request:
     asked, mistakes = letter.asked(templates, g.user.email, datetime.now(UTC))
     shown = asked.recipients[min(trial.person, len(asked.recipients)) - 1] if asked.recipients else None
     try:
+        if not trial.to.strip():
+            raise Mistake(N_("Give at least one address."))
         to = parse(trial.to)
     except Mistake as wrong:
         to, mistakes = Mailbox(""), {**mistakes, "test_to": [wrong]}
