@@ -98,11 +98,18 @@ function renew(old, fresh) {
   for (const next of [...fresh.childNodes]) {
     const alike = (each) => each?.nodeName === next.nodeName && (each.id ?? "") === (next.id ?? "");
     const same = next.id ? [...old.children].find(alike) : alike(at) && at;
+    while (same && same !== at && at?.nodeType === 3) at = drop(at); // moved, what has the focus would lose it
     if (same && same === at) at = at.nextSibling;
     else old.insertBefore(same || next, at);
     if (same) renew(same, next);
   }
-  while (at) [at, at.nextSibling].forEach((gone, last) => (last ? (at = gone) : gone.remove()));
+  while (at) at = drop(at);
+}
+
+function drop(node) {
+  const next = node.nextSibling;
+  node.remove();
+  return next;
 }
 
 const saying = () => one("[data-live] [data-say]")?.textContent;
@@ -234,18 +241,33 @@ async function ask(form, wish, ids, file) {
     const old = document.getElementById(id);
     if (!part || !old) continue; // a mail that has moved on is put off no more
     if (old.dataset.key ? old.dataset.key === part.dataset.key : old.isEqualNode(part)) continue;
-    // What was typed while this was under way counts more than what was sent.
-    for (const field of all("input:not([type=radio], [type=checkbox])", old)) {
-      const same = all("input", part).find(({ name }) => name === field.name);
-      if (same && field.value !== sent.get(field.name)) same.value = field.value;
-    }
-    const focus = old.contains(document.activeElement) && document.activeElement.id;
-    old.replaceWith(document.adoptNode(part));
-    if (focus) document.getElementById(focus)?.focus();
+    keepTyped(old, part, sent);
+    keepFocus(old, () => renew(old, document.adoptNode(part)));
   }
   keepUnseen(form, fresh);
   form.dispatchEvent(new Event("input"));
   return fresh;
+}
+
+// What was typed while this was under way counts more than what was sent.
+function keepTyped(old, part, sent) {
+  for (const field of all("input:not([type=radio], [type=checkbox]), textarea", old)) {
+    const same = all("input, textarea", part).find(({ name }) => name === field.name);
+    if (!same) continue;
+    if (field.value === sent.get(field.name)) field.value = same.value;
+    else same.value = field.value;
+  }
+}
+
+// With its caret: a field that is new, or that had to be moved, would begin at its first letter.
+function keepFocus(within, change) {
+  const had = within.contains(document.activeElement) ? document.activeElement : null;
+  const [from, to] = [had?.selectionStart, had?.selectionEnd];
+  change();
+  const has = had?.id && document.getElementById(had.id);
+  if (!has || has === document.activeElement) return;
+  has.focus();
+  if (typeof from === "number") has.setSelectionRange(from, to);
 }
 
 function keepUnseen(form, fresh) {
@@ -259,6 +281,7 @@ function keepUnseen(form, fresh) {
 function preview(form) {
   const frame = one("iframe[name=preview]", form);
   let waiting, asking;
+  let wanted; // whom somebody has asked for, until they are shown: what is typed meanwhile must not bring back the others
   const later = (event) => {
     clearTimeout(waiting);
     if (["recipients", "scheduled_at", "zone", "fold", undefined].includes(event.target.name)) label({});
@@ -276,10 +299,12 @@ function preview(form) {
     if (!within?.forms[0]) return;
     clearTimeout(waiting);
     asking?.abort();
-    asking = new AbortController();
-    const asked = { method: "POST", body: new FormData(form), headers: { "X-Refresh": "1" }, signal: asking.signal };
-    const answer = await fetch(address ?? within.forms[0].action, asked).catch(() => null);
+    wanted = address ?? wanted;
+    const { signal } = (asking = new AbortController());
+    const asked = { method: "POST", body: new FormData(form), headers: { "X-Refresh": "1" }, signal };
+    const answer = await fetch(wanted ?? within.forms[0].action, asked).catch(() => null);
     const text = answer?.ok && !answer.redirected && (await answer.text().catch(() => null));
+    if (!signal.aborted) wanted = undefined;
     if (text) put(new DOMParser().parseFromString(text, "text/html"), within);
   }
   function put(fresh, within) {

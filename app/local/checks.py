@@ -115,7 +115,7 @@ def _parts() -> list[Part]:
         ),
     ]
     if Path("tests/chaos").is_dir():
-        parts.append(Part("chaos tests", _pytest("tests/chaos"), "tests/chaos"))
+        parts.append(Part("chaos tests", _pytest("tests/chaos", "-n", "2", "--dist", "loadfile"), "tests/chaos"))
     return parts
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Playwright, StorageState, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Playwright, StorageState, expect, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[2]
 OUT = ROOT / "tests" / "out" / "screenshots"
@@ -27,6 +27,8 @@ QUIET = [
     "--disable-sync",
 ]
 PATIENCE = 60
+
+expect.set_options(timeout=20_000)  # what does not come is waited for longer; a busy machine is no fault of the page
 
 NewPage = Callable[..., Page]
 
@@ -128,7 +130,7 @@ def new_page(browser: Browser, site: Site, signed_in: StorageState) -> Iterator[
             color_scheme="dark" if dark else "light",
             storage_state=signed_in,
         )
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(30_000)
         contexts.append(context)
         page = context.new_page()
         page.on("pageerror", lambda error: broken.append(str(error)))

@@ -59,6 +59,22 @@ def test_a_late_answer_brings_no_fields_of_a_template_chosen_before(page: Page) 
     expect(page.locator("input[name='variables.name']")).to_be_visible()
 
 
+def test_fields_that_come_anew_leave_the_caret_where_it_is(page: Page) -> None:
+    held: list[Route] = []
+    page.locator("#subject").fill("Mine")
+    page.route("**/compose", lambda route: route.continue_() if held else held.append(route))
+    name = page.locator("[name='variables.name']")
+    name.focus()
+    name.evaluate("field => field.setSelectionRange(2, 2)")
+    while not held:
+        page.wait_for_timeout(10)
+    held[0].continue_()
+    expect(page.locator("#edit-subject")).to_have_count(0)
+    expect(name).to_be_focused()
+    name.press_sequentially("!")
+    expect(name).to_have_value("An!na")
+
+
 def test_the_subject_takes_no_focus_from_who_goes_on_typing_elsewhere(page: Page) -> None:
     held: list[Route] = []
 

@@ -4,7 +4,7 @@ import re
 from itertools import count
 
 import pytest
-from playwright.sync_api import Browser, FrameLocator, Page, StorageState, expect
+from playwright.sync_api import Browser, FrameLocator, Page, Route, StorageState, expect
 
 from tests.browser.conftest import NewPage, Site
 
@@ -41,6 +41,18 @@ def test_it_follows_what_is_typed_and_leaves_the_focus_alone(page: Page) -> None
     page.locator("#subject").fill("For {{ name }}")
     expect(frame(page).locator("#facts")).to_contain_text("For Mina")
     assert page.evaluate("history.length") == 2, "the back button leads away at once"
+
+
+def test_whom_somebody_asks_for_is_shown_though_the_form_changes_meanwhile(page: Page) -> None:
+    expect(frame(page).locator("#facts")).to_contain_text("anna@example.com")
+    held: list[Route] = []
+    page.route("**/compose/preview*", lambda route: held.append(route))
+    frame(page).locator("#next").click()
+    page.locator("#subject").fill("For {{ name }}")
+    while len(held) < 2:
+        page.wait_for_timeout(10)
+    held[-1].continue_()
+    expect(frame(page).locator("#facts")).to_contain_text("ben@example.com")
 
 
 def type_with_input_method(page: Page, text: str, event: str) -> None:

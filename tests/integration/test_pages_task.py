@@ -129,6 +129,14 @@ async def test_a_bad_new_moment_comes_back_as_it_was_typed(
     assert task(database).due_at == before
 
 
+async def test_what_was_told_twice_meanwhile_is_said_once(person: Client, database: Database) -> None:
+    store(database, scheduled_at=datetime(2030, 1, 1, tzinfo=UTC))
+    set_status(database, "cancelled")
+    for wish in ("fixes", "at-2031-01-01T09:00"):
+        await person.post("/tasks/1/reschedule", form={"do": wish}, headers=OUR_PAGE)
+    assert (await page_of(person, "/tasks/1")).count("It was cancelled already.") == 1
+
+
 async def test_a_quick_pick_fills_the_field_and_changes_nothing(person: Client, database: Database) -> None:
     store(database)
     code, page = await do(person, "/tasks/1/reschedule", do="at-2027-12-08T09:00", zone="Asia/Seoul")
