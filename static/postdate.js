@@ -136,6 +136,10 @@ function listen() {
   stream.onerror = () => lookWithin(AWAY); // by then it has come back by itself, or it does not
 }
 
+// Pages show times in this browser's zone, where nobody has set another one for all.
+const HERE = Intl.DateTimeFormat().resolvedOptions().timeZone;
+if (HERE) document.cookie = `zone=${HERE}; path=/; max-age=31536000; samesite=lax${location.protocol === "https:" ? "; secure" : ""}`;
+
 // Moments: which instant a wall time is in a zone, and how it is said.
 
 function shown(instant, zone) {
@@ -206,13 +210,12 @@ function mend(form, wrong) {
 
 function offerHere(form) {
   const zones = form.elements.zone;
-  const here = Intl.DateTimeFormat().resolvedOptions().timeZone;
-  if (!zones || !here || one("optgroup", zones)) return;
+  if (!zones || !HERE || one("optgroup", zones)) return;
   const group = document.createElement("optgroup");
   group.label = zones.dataset.here;
-  group.append(new Option(here, here));
+  group.append(new Option(HERE, HERE));
   zones.prepend(group);
-  if (!("guess" in zones.dataset) || zones.value === here) return;
+  if (!("guess" in zones.dataset) || zones.value === HERE) return;
   group.firstChild.selected = true;
   anew(form, "zone", ["picks"]);
 }

@@ -41,8 +41,8 @@ def causes(limit: int = MOST_CAUSES) -> Select[Fault]:
     return select(Fault).where(Fault.n > 0).order_by(Fault.n.desc(), Fault.id).limit(limit)
 
 
-def tasks_of(causes: Sequence[int], limit: int = MOST_COUNTED) -> Select[int, int, int]:
-    """For each cause: how many tasks it is in, counted up to `limit`, and how many of these wait; the newest first.
+def tasks_of(causes: Sequence[int], limit: int = MOST_COUNTED) -> Select[int, int, int, int]:
+    """For each cause: how many tasks it is in, counted up to `limit`; how many of these wait, how many can be retried.
 
     It goes from one task to the next in the index: a million refused recipients of one task cost one step.
     """
@@ -54,8 +54,11 @@ def tasks_of(causes: Sequence[int], limit: int = MOST_COUNTED) -> Select[int, in
     step = select(found.c.cause, before.scalar_subquery(), found.c.n + 1)
     found = found.union_all(step.where(found.c.task_id.is_not(None), found.c.n < limit))
     waits = func.sum(case((Task.status.in_(WAITING), 1), else_=0))
+    failed = func.sum(case((Task.status == TaskStatus.FAILED, 1), else_=0))
     return (
-        select(found.c.cause, func.count(Task.id), waits).join(Task, Task.id == found.c.task_id).group_by(found.c.cause)
+        select(found.c.cause, func.count(Task.id), waits, failed)
+        .join(Task, Task.id == found.c.task_id)
+        .group_by(found.c.cause)
     )
 
 

@@ -8,7 +8,7 @@ from sqlalchemy import Select, and_, func, or_, select
 
 from app.db import now
 from app.tasks.books import Bulk, Edition, Fault, Repair, Sender, Worker
-from app.tasks.model import Delivery, Task, TaskCount, TaskEvent, TaskStatus
+from app.tasks.model import Delivery, DeliveryStatus, Task, TaskCount, TaskEvent, TaskStatus
 from app.tasks.search import Filter as Filter
 from app.tasks.search import ids
 
@@ -111,13 +111,14 @@ def edition(delivery: Delivery) -> Select[str]:
     return select(Edition.source).where(Edition.id == delivery.edition_id)
 
 
-def everybody(task_id: int) -> Select[str, str, dict[str, Any]]:
-    """Address, name and variables of each recipient, in the order in which they were given."""
-    return (
-        select(Delivery.address, Delivery.name, Delivery.variables)
-        .where(Delivery.task_id == task_id)
-        .order_by(Delivery.id)
-    )
+MISSED = (DeliveryStatus.FAILED, DeliveryStatus.CANCELLED)
+"""Who surely did not get it, and will not by itself."""
+
+
+def everybody(task_id: int, statuses: Sequence[str] | None = None) -> Select[str, str, dict[str, Any]]:
+    """Address, name and variables of each recipient (with one of `statuses`), in the order in which they were given."""
+    found = select(Delivery.address, Delivery.name, Delivery.variables).where(Delivery.task_id == task_id)
+    return (found.where(Delivery.status.in_(statuses)) if statuses else found).order_by(Delivery.id)
 
 
 def events(task_id: int, limit: int = 1000, before: int | None = None) -> Select[TaskEvent]:

@@ -14,16 +14,16 @@ from app.tasks import queries
 from app.tasks.model import Task
 from app.web import postdate
 from app.web.forms import Letter, lines, new_key
-from app.web.history import zone_of
 from app.web.moment import Moment
+from app.web.zone import zone_of
 
 Recipients = Sequence[Row[str, str, dict[str, Any]]]
 TO_QUOTE = frozenset(',;<>"\\')
 
 
-async def letter_of(task_id: int) -> Letter:
-    """The form that makes another task like this one, with a key of its own."""
-    task, recipients = await _find(task_id)
+async def letter_of(task_id: int, missed: bool = False) -> Letter:
+    """The form that makes another task like this one, with a key of its own; or to those whom it `missed`."""
+    task, recipients = await _find(task_id, queries.MISSED if missed else None)
     moment = _moment(task)
     return Letter(
         recipients=written(recipients, task.variables),
@@ -39,10 +39,10 @@ async def letter_of(task_id: int) -> Letter:
     )
 
 
-async def _find(task_id: int) -> tuple[Task, Recipients]:
+async def _find(task_id: int, statuses: Sequence[str] | None) -> tuple[Task, Recipients]:
     async with postdate().database.reading() as db:
         task: Task | None = await db.scalar(queries.task(task_id))
-        recipients = (await db.execute(queries.everybody(task_id))).all()
+        recipients = (await db.execute(queries.everybody(task_id, statuses))).all()
     return task or abort(404), recipients
 
 

@@ -29,6 +29,7 @@ from app.web.last import last
 from app.web.moment import Moment, when
 from app.web.recipients import noticed, shown
 from app.web.wishes import grant, wished
+from app.web.zone import shown_zone
 
 if TYPE_CHECKING:
     from app.web.trial import Trial
@@ -58,7 +59,9 @@ DEFAULT_QUEUE_FIRST = sorted(QUEUES, key=lambda name: name != "default")
 async def show() -> Response:
     """An empty form; `?template=` chooses one, `?from=` has all of that task in it, `?draft=` of that draft."""
     if number := request.args.get("from"):
-        return await page(await again.letter_of(int(number) if ID.fullmatch(number) else abort(404)))
+        missed = request.args.get("to") == "missed"
+        told = gettext("To those only who did not get the first one.") if missed else ""
+        return await page(await again.letter_of(int(number) if ID.fullmatch(number) else abort(404), missed), told=told)
     if key := request.args.get("draft"):
         letter, task = await drafts.opened(key)
         if task:
@@ -69,9 +72,7 @@ async def show() -> Response:
             return await page(letter)
         await flash(gettext("This draft is not there any more."), "error")
     settings, zone = postdate().settings, last()["zone"]
-    letter = Letter(
-        template=request.args.get("template", ""), moment=Moment(zone=zone or settings.timezone), key=new_key()
-    )
+    letter = Letter(template=request.args.get("template", ""), moment=Moment(zone=zone or shown_zone()), key=new_key())
     # Where nobody has said which zone is meant, the browser knows better than UTC does.
     return await page(letter, guess=not settings.timezone_is_known and not zone)
 
@@ -91,7 +92,7 @@ async def show_task(task_id: int) -> Response | Redirect:
 async def send() -> Response | Redirect:
     """Send it, schedule it, or change the mail that it is about; where another button was pressed, show it anew."""
     form = await request.form
-    letter = read_letter(form, postdate().settings.timezone)
+    letter = read_letter(form, shown_zone())
     if wish := await wished():
         granted = await grant(wish, letter)
         return await page(granted.letter, mistakes=granted.mistakes, told=granted.told, noticing=True)
@@ -154,9 +155,13 @@ async def page(
     """The form, as it was typed, and what there is to say about it."""
     app = postdate()
     asked = await asyncio.to_thread(letter.asked, app.templates, g.user.email, datetime.now(UTC))
+    async with app.database.reading() as db:
+        trouble, workers = (await db.execute(queries.way_out())).one()
     page = await render_template(
         "compose.html",
         letter=letter,
+        trouble=trouble,
+        workers=workers,
         button=labels(*asked, saving=bool(letter.task)),
         errors=in_words(mistakes or {}),
         noticed=noticed(letter.people) if noticing else {},

@@ -24,6 +24,7 @@ from app.web.accounts import User
 from app.web.forms import ID, KEY, VARIABLE, Letter, new_key, read_letter
 from app.web.i18n import gettext
 from app.web.security import account, address
+from app.web.zone import shown_zone
 
 blueprint = Blueprint("drafts", __name__)
 
@@ -110,7 +111,7 @@ async def _throw(key: str, away: bool) -> bool:
 
 async def sent_as(form: Mapping[str, str], user: User) -> int | None:
     """The id of the task that this very form has become, or has changed."""
-    letter = read_letter(form, postdate().settings.timezone)
+    letter = read_letter(form, shown_zone())
     try:
         asked = await to_thread(letter.read, postdate().templates, user.email, user.id, 0, datetime.now(UTC))
     except Refused:
@@ -185,6 +186,6 @@ async def opened(key: str) -> tuple[Letter | None, Task | None]:
     if draft:
         content = {name: value for name, value in draft.content.items() if isinstance(value, str)}
         typed = {**content, "key": draft.key, "saved": draft.updated_at.isoformat()}
-        return read_letter(typed, postdate().settings.timezone), None
+        return read_letter(typed, shown_zone()), None
     letter = await again.letter_of(task.id) if task else None
     return (replace(letter, key=key) if letter else None), task

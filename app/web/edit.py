@@ -14,8 +14,8 @@ from app.tasks.model import Task, TaskStatus
 from app.tasks.request import Recipient, Request
 from app.web import again, i18n, postdate
 from app.web.forms import Letter
-from app.web.history import zone_of
 from app.web.i18n import gettext
+from app.web.zone import zone_of
 
 ONE_BY_ONE = ("subject", "queue", "late_limit", "on_unknown")
 MOMENT = ("scheduled_at", "zone")

@@ -17,6 +17,7 @@ from app.tasks import export
 from app.tasks.search import NEWEST, Filter
 from app.web import postdate
 from app.web.filters import read_asked
+from app.web.zone import shown_zone
 
 blueprint = Blueprint("export", __name__)
 
@@ -51,7 +52,7 @@ async def _file(
     if asked.mistakes:  # the history says which day is none; without it, everything would come
         return redirect(f"/history?{request.query_string.decode()}", 303)
     app = postdate()
-    zone = ZoneInfo(app.settings.timezone)
+    zone = ZoneInfo(shown_zone())
     lines = _lines(app.database, asked.filter(zone.key), zone)
     response = Response(b"" if request.method == "HEAD" else _written(lines, written, head), content_type=content_type)
     response.timeout = None  # it takes as long as its reader does
@@ -91,7 +92,7 @@ async def _read(database: AsyncDatabase, statement: Any) -> Sequence[Row[Any]]:
 
 
 def _plain(values: Sequence[Any], zone: ZoneInfo) -> list[Any]:
-    """Instants as RFC 3339, in the zone of the settings."""
+    """Instants as RFC 3339, in the zone in which pages show times."""
     return [
         each.astimezone(zone).isoformat(timespec="microseconds") if isinstance(each, datetime) else each
         for each in values

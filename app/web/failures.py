@@ -9,6 +9,7 @@ from app.tasks import overview, queries
 from app.tasks.books import Fault
 from app.web import postdate
 from app.web.live import shared
+from app.web.zone import shown_zone
 
 blueprint = Blueprint("failures", __name__)
 
@@ -18,12 +19,14 @@ LOOK_AGAIN = 5000
 
 @dataclass(frozen=True)
 class Cause:
-    """A fault, what it means (a msgid, or ""), how many tasks it is in (up to overview.MOST_COUNTED), how many wait."""
+    """A fault, what it means (a msgid, or ""), how many tasks it is in (up to overview.MOST_COUNTED), how many of
+    these wait, and how many can be tried again."""
 
     fault: Fault
     means: str
     tasks: int
     waiting: int
+    failed: int
 
 
 @blueprint.get("/failures")
@@ -34,12 +37,12 @@ async def show() -> str:
         last_event = await db.scalar(queries.last_event()) or 0
         faults = list((await db.scalars(overview.causes())).all())
         found = (await db.execute(overview.tasks_of([fault.id for fault in faults]))).all()
-    counts = {cause: (tasks, waiting) for cause, tasks, waiting in found}
+    counts = {cause: rest for cause, *rest in found}
     return await render_template(
         "failures.html",
-        causes=[Cause(fault, explain(fault.words), *counts.get(fault.id, (0, 0))) for fault in faults],
+        causes=[Cause(fault, explain(fault.words), *counts.get(fault.id, (0, 0, 0))) for fault in faults],
         most=overview.MOST_COUNTED,
-        zone=postdate().settings.timezone,
+        zone=shown_zone(),
         look_again=LOOK_AGAIN,
         last_event=last_event,
     )

@@ -18,6 +18,7 @@ from app.web.filters import by_tab, read_asked
 from app.web.forms import find
 from app.web.i18n import gettext, translate
 from app.web.live import shared
+from app.web.zone import shown_zone
 
 blueprint = Blueprint("history", __name__)
 
@@ -36,7 +37,7 @@ async def show() -> str:
     asked, app = read_asked(request.args), postdate()
     async with app.database.reading() as db:
         last_event = await db.scalar(queries.last_event()) or 0  # before the rows: what comes after is told
-        wanted = asked.filter(app.settings.timezone)
+        wanted = asked.filter(shown_zone())
         found = [(task, address) for task, address in (await db.execute(queries.tasks(wanted))).all()]
         counts = {status: n for status, n in (await db.execute(queries.counts())).all()}
         trouble, workers = (await db.execute(queries.way_out())).one()
@@ -47,6 +48,7 @@ async def show() -> str:
     return await render_template(
         "history.html",
         rows=rows,
+        zone=shown_zone(),
         asked=asked,
         tabs=tabs,
         fitting=len(rows) if not (older or asked.cursor) else None if asked.narrows else tabs.get(asked.status),
@@ -71,11 +73,10 @@ class Row:
     address: str
     subject: str
     at: datetime
-    zone: str
 
 
 def _row(task: Task, address: str, templates: Templates) -> Row:
-    return Row(task, address or "", task.title or subject(task, templates), moment_of(task), zone_of(task))
+    return Row(task, address or "", task.title or subject(task, templates), moment_of(task))
 
 
 def moment_of(task: Task) -> datetime:
@@ -105,11 +106,6 @@ def begun(task: Task) -> str:
     """Why it can't go back to the form any more."""
     begun = task.status == TaskStatus.QUEUED
     return gettext("Too late: part of it has been sent already.") if begun else too_late(task)
-
-
-def zone_of(task: Task) -> str:
-    """The zone in which the task was asked for."""
-    return task.zone or postdate().settings.timezone
 
 
 def subject(task: Task, templates: Templates) -> str:

@@ -16,6 +16,7 @@ from quart.typing import ResponseReturnValue
 from app.web import postdate
 from app.web.i18n import language
 from app.web.watch import Watch
+from app.web.zone import shown_zone
 
 blueprint = Blueprint("live", __name__)
 
@@ -37,14 +38,16 @@ def shared(view: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R]]:
     """Pages that look again at the same address get the same page: it is made once, however many are open.
 
     Who may see it is asked for each of them, before. What it says must be the same for all of these; so it must not
-    depend on who asks but for the language.
+    depend on who asks but for the language and the zone.
     """
 
     @wraps(view)
     async def answer(*args: P.args, **values: P.kwargs) -> R:
         if "X-Refresh" not in request.headers:
             return await view(*args, **values)
-        return await postdate().watch.shared(f"{language()} {request.full_path}", lambda: view(*args, **values))
+        return await postdate().watch.shared(
+            f"{language()} {shown_zone()} {request.full_path}", lambda: view(*args, **values)
+        )
 
     return answer
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from quart import Blueprint, Response, abort, render_template, request
 
 from app.web import postdate, reading
+from app.web.zone import shown_zone
 
 blueprint = Blueprint("mailbox", __name__, url_prefix="/mailbox")
 
@@ -31,8 +32,7 @@ async def index() -> str:
     """The newest first; `?before=` goes on from there."""
     letters = await asyncio.to_thread(_newest, _folder(), request.args.get("before", "~"))
     older = letters[SHOWN - 1].name if len(letters) > SHOWN else None
-    zone = postdate().settings.timezone
-    return await render_template("mailbox.html", letters=letters[:SHOWN], older=older, zone=zone)
+    return await render_template("mailbox.html", letters=letters[:SHOWN], older=older, zone=shown_zone())
 
 
 @blueprint.get("/<name>")
@@ -41,8 +41,7 @@ async def show(name: str) -> str:
     letter, view = await _letter(name), request.args.get("view", "")
     usable = [one for one in reading.VIEWS if getattr(letter.mail, one)]
     view = view if view in usable else usable[0]
-    zone = postdate().settings.timezone
-    return await render_template("mail.html", letter=letter, view=view, views=usable, zone=zone)
+    return await render_template("mail.html", letter=letter, view=view, views=usable, zone=shown_zone())
 
 
 @blueprint.get("/<name>/html")

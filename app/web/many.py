@@ -15,10 +15,11 @@ from app.tasks.model import Task, TaskStatus
 from app.web import postdate
 from app.web.filters import read_asked
 from app.web.forms import KEY, new_key
-from app.web.history import moment_of, zone_of
+from app.web.history import moment_of
 from app.web.i18n import gettext
 from app.web.live import shared
 from app.web.security import who
+from app.web.zone import shown_zone
 
 blueprint = Blueprint("many", __name__)
 
@@ -97,8 +98,9 @@ async def show(bulk_id: int) -> str:
         workers = await db.scalar(queries.live_workers())
     if found is None:
         abort(404)
-    zone = postdate().settings.timezone
-    return await render_template("bulk.html", bulk=found, workers=workers, zone=zone, soon=SOON, last_event=last_event)
+    return await render_template(
+        "bulk.html", bulk=found, workers=workers, zone=shown_zone(), soon=SOON, last_event=last_event
+    )
 
 
 @blueprint.post("/bulk/<int:bulk_id>/stop")
@@ -125,7 +127,7 @@ async def _ask(form: Form, more: bool = False) -> str:
         carried={"action": action} | _which(form, chosen),
         key=new_key(),
         moment_of=moment_of,
-        zone_of=zone_of,
+        zone=shown_zone(),
     )
 
 
@@ -142,7 +144,7 @@ async def _chosen(form: Form) -> bulk.Chosen:
         return bulk.Chosen(highest, ids=ids[:MOST_IDS])
     if number := _number(form.get("bulk", "")):
         return bulk.Chosen(highest, bulk=number)
-    return bulk.Chosen(highest, filter=read_asked(form).filter(postdate().settings.timezone))
+    return bulk.Chosen(highest, filter=read_asked(form).filter(shown_zone()))
 
 
 def _ids(form: Form) -> list[int]:

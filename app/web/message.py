@@ -13,9 +13,10 @@ from app.tasks import queries
 from app.tasks.model import Delivery, Task
 from app.web import postdate
 from app.web.attempts import meaning, what_next
-from app.web.history import look_again, zone_of
+from app.web.history import look_again
 from app.web.preview import PATIENCE
 from app.web.reading import FRAME_POLICY, VIEWS, Mail, read
+from app.web.zone import shown_zone
 
 blueprint = Blueprint("message", __name__, url_prefix="/tasks/<int:task_id>/message")
 
@@ -58,7 +59,7 @@ async def show(task_id: int) -> str:
         mail=mail,
         views=views,
         view=view if view in views else next(iter(views), ""),
-        zone=zone_of(task),
+        zone=shown_zone(),
         look_again=look_again([task]),
     )
 

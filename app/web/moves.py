@@ -9,12 +9,13 @@ from werkzeug.wrappers import Response as Redirect
 from app.tasks.lifecycle import WAITING
 from app.tasks.model import TaskStatus
 from app.web import postdate
-from app.web.history import begun, too_late, zone_of
+from app.web.history import begun, too_late
 from app.web.i18n import gettext, moment, span
 from app.web.moment import picked, read_moment
 from app.web.security import who
 from app.web.task import find, page
 from app.web.undo import button, read
+from app.web.zone import shown_zone, zone_of
 
 blueprint = Blueprint("moves", __name__)
 
@@ -80,7 +81,7 @@ async def send_now(task_id: int) -> Redirect:
 @blueprint.post("/tasks/<int:task_id>/restore")
 async def restore(task_id: int) -> Redirect:
     """Take back what the token was given out for, if nothing has happened to the task since."""
-    task = await find(task_id)
+    await find(task_id)
     form = await request.form
     done = read(form.get("token", ""), task_id)
     if done is None:
@@ -95,7 +96,7 @@ async def restore(task_id: int) -> Redirect:
         return await _back(task_id, "success", gettext("Undone. It is held again, and waits for you."))
     if moved.due_at <= datetime.now(UTC):
         return await _back(task_id, "success", gettext("Undone. Its time has passed, so it is being sent now."))
-    at = moment(moved.due_at, zone_of(task))
+    at = moment(moved.due_at, shown_zone())
     return await _back(task_id, "success", gettext("Undone. It will be sent {time}.", time=at))
 
 

@@ -19,6 +19,7 @@ from app.tasks.reconcile import repairs
 from app.web import charts, postdate
 from app.web.charts import Drawn, Slot
 from app.web.live import shared
+from app.web.zone import shown_zone
 
 blueprint = Blueprint("overview", __name__)
 
@@ -30,7 +31,7 @@ PATIENCE = 1.0
 
 REPAIRS = {
     "released": N_("Tasks taken over from a worker that was gone"),
-    "rung": N_("Rings that Redis had lost, rung again"),
+    "rung": N_("Wake-ups that Redis had lost, made anew"),
     "unknown": N_("Recipients that became unknown when a worker was gone"),
     "condemned": N_("Tasks given up after three workers were lost over them"),
 }
@@ -40,7 +41,7 @@ REPAIRS = {
 @shared
 async def show() -> str:
     """Everything at a glance: the last 48 hours, or with `?span=days` the last 30 days."""
-    by_day, zone = request.args.get("span") == "days", postdate().settings.timezone
+    by_day, zone = request.args.get("span") == "days", shown_zone()
     rings = asyncio.create_task(_rings())
     async with postdate().database.reading() as db:
         last_event = await db.scalar(queries.last_event()) or 0

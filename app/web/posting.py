@@ -12,6 +12,7 @@ from app.web.forms import Letter
 from app.web.i18n import gettext, people
 from app.web.last import remember
 from app.web.recipients import left_out
+from app.web.zone import zone_of
 
 
 async def send(letter: Letter, asked: Request) -> Response:
@@ -31,7 +32,7 @@ async def send(letter: Letter, asked: Request) -> Response:
 def _told(letter: Letter, asked: Request, task: Task) -> Markup:
     """One sentence that names recipients, template and time, and a link to the task."""
     to = people(asked.recipients[0].mailbox.address, len(asked.recipients))
-    zone = task.zone or postdate().settings.timezone
+    zone = zone_of(task)
     if task.scheduled_at:
         told = gettext("Scheduled: {template} to {to}, for {time}.", template=task.template, to=to,
                        time=i18n.moment(task.scheduled_at, zone))  # fmt: skip

@@ -18,6 +18,7 @@ from app.web.button import Labels, labels
 from app.web.forms import Letter, read_letter
 from app.web.i18n import translate
 from app.web.reading import AROUND_POLICY, VIEWS, Mail, read
+from app.web.zone import shown_zone
 
 blueprint = Blueprint("preview", __name__)
 
@@ -56,7 +57,7 @@ async def nothing() -> Response:
 @blueprint.post("/compose/preview")
 async def show() -> Response:
     """The form's message to the recipient `?person=` (from 1), as `?part=` html, text or source. It stores nothing."""
-    letter = read_letter(await request.form, postdate().settings.timezone)
+    letter = read_letter(await request.form, shown_zone())
     return await _page(await look(postdate(), letter, _number()))
 
 

@@ -15,10 +15,11 @@ from app.web import postdate
 from app.web.attempts import meaning, what_next
 from app.web.compose import in_words
 from app.web.edit import is_open
-from app.web.history import look_again, moment_of, subject, undo_left, zone_of
+from app.web.history import look_again, moment_of, subject, undo_left
 from app.web.live import shared
 from app.web.moment import Moment, when
 from app.web.progress import pace
+from app.web.zone import shown_zone, zone_of
 
 blueprint = Blueprint("task", __name__)
 
@@ -48,10 +49,14 @@ async def find(task_id: int) -> Task:
 
 async def page(task: Task, typed: Moment | None = None, mistakes: Mistakes | None = None, **live: int) -> str:
     """The page; with `typed`, the form for another moment is open on it; with `last_event`, it changes by itself."""
+    async with postdate().database.reading() as db:
+        trouble, workers = (await db.execute(queries.way_out())).one()
     return await render_template(
         "task.html",
         task=task,
-        zone=zone_of(task),
+        trouble=trouble,
+        workers=workers,
+        zone=shown_zone(),
         at_=moment_of(task),
         subject=subject(task, postdate().templates),
         meaning=meaning,
@@ -82,6 +87,7 @@ async def _people(task: Task) -> dict[str, Any]:
         "deliveries": deliveries[: queries.PAGE],
         "after": deliveries[queries.PAGE - 1].address if more else None,
         "counts": [(status, counts[status]) for status in STATUSES if status in counts],
+        "missed": sum(counts.get(status, 0) for status in queries.MISSED),
         "findable": task.recipients > queries.PAGE,
     }
 

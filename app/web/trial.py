@@ -20,6 +20,7 @@ from app.web.actions import KeyReused
 from app.web.compose import page
 from app.web.forms import KEY, Letter, digest, find, new_key, read_letter
 from app.web.security import account
+from app.web.zone import shown_zone
 
 blueprint = Blueprint("trial", __name__)
 
@@ -44,7 +45,7 @@ class Trial:
 async def send() -> Response:
     """Send the preview's message to another address. The form comes back as it was typed, and is not sent."""
     form = await request.form
-    letter, trial = read_letter(form, postdate().settings.timezone), _read(form)
+    letter, trial = read_letter(form, shown_zone()), _read(form)
     try:
         asked = await asyncio.to_thread(_asked, letter, trial)
         try:

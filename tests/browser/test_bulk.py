@@ -75,7 +75,7 @@ def test_without_the_script_everything_that_fits_is_meant_only_when_it_is_said(n
     expect(page.get_by_label(words["all"])).to_be_hidden()
     page.get_by_role("button", name=words["cancel"]).click()
     expect(page.get_by_text(words["none"])).to_be_visible()
-    page.get_by_label("Everything that fits").check()
+    page.get_by_label("Everything that matches").check()
     page.get_by_role("button", name=words["cancel"]).click()
     expect(page.locator(".tag")).to_have_text(f"Subject begins with “{subject}”")
     page.get_by_role("button", name=words["do"].format(n=3)).click()

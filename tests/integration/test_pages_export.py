@@ -145,5 +145,5 @@ async def test_the_history_leads_to_the_files_and_says_how_many_mails(person: Cl
     page = await page_of(person, "/history?status=cancelled")
     assert "This 1 mail as a file:" in page
     assert 'href="/export.ndjson?status=cancelled" download>NDJSON</a>' in page
-    assert "Everything that fits, as a file:" in await page_of(person, "/history?q=anna&cursor=51")
+    assert "Everything that matches, as a file:" in await page_of(person, "/history?q=anna&cursor=51")
     assert "조건에 맞는 메일 전체를 파일로 받기:" in await page_of(person, "/history?q=anna&lang=ko")

@@ -5,12 +5,12 @@ from datetime import UTC, datetime, timedelta
 from html import unescape
 
 from quart.typing import TestClientProtocol as Client
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from app.db import Database
 from app.tasks import lifecycle, overview
 from app.tasks.books import Bulk, BulkTask
-from app.tasks.model import Delivery
+from app.tasks.model import Delivery, Task
 from tests.integration.conftest import OUR_PAGE
 from tests.integration.test_pages_history import page_of, store
 from tests.parts import answer
@@ -57,7 +57,7 @@ async def test_each_cause_is_there_once_with_its_meaning_the_most_frequent_first
     ]
     korean = await page_of(person, "/failures?lang=ko")
     assert "<h2>존재하지 않는 메일함입니다." in korean
-    assert "받는 사람 3명, 작업 2건" in korean
+    assert "받는 사람 3명, 메일 2건" in korean
 
 
 async def test_words_that_nobody_knows_stand_for_themselves(person: Client, database: Database) -> None:
@@ -83,9 +83,8 @@ async def test_a_group_can_be_tried_again_and_what_waits_cancelled_where_somethi
     form = '<form action="/bulk" method="post"><input type="hidden" name="fault" value="2">'
     page = await page_of(person, "/failures")
     assert re.findall(rf'{re.escape(form)}\s*<button id="\w+-2"[^>]* name="action" value="(\w+)"', page) == [
-        "retry",
-        "cancel",
-    ]
+        "cancel"
+    ], "it waits, so it can't be tried again"
     with database.writing() as db:
         db.execute(lifecycle.cancel(task_id, "somebody"))
     assert 'value="cancel"' not in await page_of(person, "/failures")
@@ -123,9 +122,19 @@ def test_tasks_are_counted_one_by_one_and_only_so_far(database: Database) -> Non
     refused(database, "x@example.com", reply=FULL)
     with database.reading() as db:
         causes = [fault.id for fault in db.scalars(overview.causes())]
-        all_of_them = {cause: (tasks, waiting) for cause, tasks, waiting in db.execute(overview.tasks_of(causes))}
-        some = {cause: tasks for cause, tasks, _ in db.execute(overview.tasks_of(causes, limit=3))}
+        all_of_them = {cause: rest for cause, *rest in db.execute(overview.tasks_of(causes))}
+        some = {cause: tasks for cause, tasks, *_ in db.execute(overview.tasks_of(causes, limit=3))}
         rows = db.scalars(select(Delivery.fault_id).where(Delivery.fault_id.is_not(None))).all()
-    assert all_of_them == {causes[0]: (5, 0), causes[1]: (1, 0)}
+    assert all_of_them == {causes[0]: [5, 0, 5], causes[1]: [1, 0, 1]}
     assert some == {causes[0]: 3, causes[1]: 1}
     assert sorted(rows) == [causes[0]] * 15 + [causes[1]]
+
+
+async def test_what_was_cancelled_since_is_not_offered_to_be_tried_again(person: Client, database: Database) -> None:
+    refused(database, "anna@example.com")
+    assert 'value="retry"' in await page_of(person, "/failures")
+    with database.writing() as db:
+        db.execute(update(Task).values(status="cancelled"))
+    page = await page_of(person, "/failures")
+    assert 'value="retry"' not in page
+    assert "These mails were cancelled." in page

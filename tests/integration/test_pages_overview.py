@@ -54,7 +54,7 @@ async def test_without_a_worker_the_page_says_that_mail_will_wait(person: Client
         db.execute(update(Worker).values(seen_at=now(-31)))
     page = await page_of(person, "/charts")
     assert NO_WORKER in page
-    assert "here:1 gone without a word; last seen 31 seconds ago" in text_of(page, "workers")
+    assert "here:1 no sign of life; last seen 31 seconds ago" in text_of(page, "workers")
 
 
 @pytest.mark.usefixtures("worker")
@@ -64,7 +64,7 @@ async def test_when_everything_works_the_page_says_so_and_nothing_else(person: C
     assert 'class="note"' not in page
     assert "here:1 running since" in text_of(page, "workers")
     assert "Nothing to do right now." in page
-    assert "Nothing had to be put right so far." in page
+    assert "Nothing had to be repaired so far." in page
 
 
 @pytest.mark.usefixtures("worker")
@@ -107,9 +107,9 @@ async def test_queues_are_counted_in_the_rows_and_in_redis(person: Client, datab
     Rings(redis).ring([(1, 0, "high"), (2, 0, "low")])
     page = await page_of(person, "/charts")
     assert "High 1 1 1 Default 0 0 0 Low 2 2 1" in text_of(page, "queues")
-    assert "Redis has fewer rings" in page
+    assert "Redis has fewer wake-ups" in page
     Rings(redis).ring([(3, 0, "low")])
-    assert "Redis has fewer rings" not in await page_of(person, "/charts")
+    assert "Redis has fewer wake-ups" not in await page_of(person, "/charts")
 
 
 def test_more_queued_tasks_than_are_looked_at_are_cut_off(database: Database) -> None:

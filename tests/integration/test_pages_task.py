@@ -222,3 +222,55 @@ async def test_older_events_are_reached(person: Client, database: Database) -> N
     rest = await page_of(person, older[1])
     assert 'rel="prev"' not in rest
     assert page.count("<li data-status") + rest.count("<li data-status") == 253
+
+
+async def test_who_did_not_get_it_can_be_written_to_without_the_others(person: Client, database: Database) -> None:
+    store(database, "anna@example.com", "Bob <bob@example.com>", "cho@example.com")
+    answer(database, 1, {"bob@example.com": "550 5.1.1 No such user"})
+    page = await page_of(person, "/tasks/1")
+    assert "Write to the 1 who did not get it" in page
+    form = await page_of(person, "/compose?from=1&to=missed")
+    assert "Bob &lt;bob@example.com&gt;</textarea>" in form
+    assert "To those only who did not get the first one." in form
+    assert "anna@example.com" not in form
+
+
+@pytest.mark.parametrize("replies", [{}, {"anna@example.com": "550 No"}])
+async def test_where_all_or_none_got_it_there_is_nobody_to_pick_out(
+    person: Client, database: Database, replies: dict[str, str]
+) -> None:
+    store(database, "anna@example.com")
+    answer(database, 1, replies)
+    assert "who did not get it" not in await page_of(person, "/tasks/1")
+
+
+async def test_what_only_nobody_knows_is_not_called_failed(person: Client, database: Database) -> None:
+    store(database, "anna@example.com")
+    set_status(database, "failed", unknown=1)
+    with database.writing() as db:
+        db.execute(update(Delivery).values(status="unknown", attempt=1))
+    for path in ("/history", "/tasks/1", "/tasks/1/message?address=anna@example.com"):
+        page = await page_of(person, path)
+        assert 'class="badge" data-status="unknown"' in page, path
+        assert 'class="badge" data-status="failed"' not in page, path
+    assert 'name="decision" value="arrived"' in page
+
+
+async def test_what_is_held_says_so_in_its_badge(person: Client, database: Database) -> None:
+    store(database, scheduled_at=datetime(2030, 1, 1, tzinfo=UTC))
+    set_status(database, "scheduled", held=True)
+    assert 'class="badge" data-status="held"' in await page_of(person)
+
+
+@pytest.mark.parametrize("path", ["/compose", "/tasks/1", "/history"])
+async def test_that_no_worker_runs_is_said_where_mail_is_written_and_followed(
+    person: Client, database: Database, path: str
+) -> None:
+    store(database)
+    assert "No worker is running: mail will wait." in await page_of(person, path)
+
+
+async def test_of_a_mail_that_is_over_no_worker_is_missed(person: Client, database: Database) -> None:
+    store(database)
+    answer(database, 1, {})
+    assert "No worker is running" not in await page_of(person, "/tasks/1")
