@@ -17,6 +17,7 @@ FILES = {
     ),
     "tests/browser/test_c.py": "def test_four() -> None:\n    pass\n",
 }
+FRUGAL = {"PYTEST_ADDOPTS": "--maxprocesses=1"}  # many workers for a handful of tests take long to start
 
 
 @pytest.fixture
@@ -41,7 +42,7 @@ def tools(tmp_path: Path) -> Path:
 def checks(folder: Path, *words: str, **env: str) -> tuple[int, list[str]]:
     """Exit code and lines."""
     command = [sys.executable, "-m", "app.local.checks", *words]
-    env = {"PATH": str(folder / "bin"), "PYTHONPATH": str(ROOT), "HOME": str(folder)} | env
+    env = {"PATH": str(folder / "bin"), "PYTHONPATH": str(ROOT), "HOME": str(folder)} | FRUGAL | env
     done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False)
     return done.returncode, done.stdout.splitlines()
 
