@@ -397,13 +397,25 @@ function undo() {
   button.click();
 }
 
-// Keys: z undoes, / searches, Escape closes what is open around the focus.
+// Keys: z undoes, / searches, ? tells all keys, Escape closes what is open around the focus, or else chooses nothing.
 
 function search(event) {
   event.preventDefault();
   const field = one("#q");
   if (field) field.select();
   else location.assign("/history#q");
+}
+
+function tellKeys() {
+  const keys = one("#keys");
+  if (!keys) return;
+  keys.open = !keys.open;
+  one("summary", keys).focus();
+}
+
+function chooseNothing() {
+  all("input.box, .bulk [name=all]").forEach((box) => (box.checked = false));
+  choose();
 }
 
 document.addEventListener("keydown", (event) => {
@@ -413,7 +425,7 @@ document.addEventListener("keydown", (event) => {
     open.open = false;
     one("summary", open).focus();
   } else if (!event.target.closest("input:not(.box), textarea, select")) {
-    ({ z: undo, "/": search })[event.key]?.(event);
+    ({ z: undo, "/": search, "?": tellKeys, Escape: chooseNothing })[event.key]?.(event);
   }
 });
 

@@ -174,7 +174,7 @@ async def page(
         last=last(),
         drafts=await drafts.mine(),
         trial=trial,
-        own_address=g.user.email if is_address(g.user.email) else "",
+        test_to=last()["test_to"] or (g.user.email if is_address(g.user.email) else ""),
         new_key=new_key(),  # of the next test
         untold=request.method == "POST",  # in no draft yet, as far as this page knows
         names=await asyncio.to_thread(app.templates.names),

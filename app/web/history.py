@@ -44,6 +44,8 @@ async def show() -> str:
         fault = await db.scalar(queries.fault_words(asked.fault)) if asked.fault else None
     rows = [_row(task, address, app.templates) for task, address in found[: queries.PAGE]]
     older = rows[-1].task.id if len(found) > queries.PAGE else None
+    if asked.tab == TaskStatus.SCHEDULED and not (older or asked.cursor):
+        rows.sort(key=lambda row: row.at)  # where all of them are here: the next one first
     tabs = dict(by_tab(counts))
     return await render_template(
         "history.html",

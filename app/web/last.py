@@ -14,12 +14,17 @@ def remember(template: str, recipients: str, zone: str, clock: str) -> None:
     # A list that is too long is not kept at all: part of it would be a mistake in waiting.
     kept, before = recipients.strip() if len(json.dumps(recipients)) <= MOST_REMEMBERED else "", last()
     when = {"zone": zone or before["zone"], "time": clock or before["time"]}
-    session["last"] = {"template": template, "recipients": kept, **when}
+    session["last"] = {**before, "template": template, "recipients": kept, **when}
+
+
+def remember_test(to: str) -> None:
+    """Keep the address that a test went to."""
+    session["last"] = {**last(), "test_to": to[:MOST_REMEMBERED]}
 
 
 def last() -> dict[str, str]:
-    """`template`, `recipients`, `zone` and `time`, each empty where there is none."""
-    return {"template": "", "recipients": "", "zone": "", "time": "", **session.get("last", {})}
+    """`template`, `recipients`, `zone`, `time` and `test_to`, each empty where there is none."""
+    return {**dict.fromkeys(("template", "recipients", "zone", "time", "test_to"), ""), **session.get("last", {})}
 
 
 def last_time() -> time | None:

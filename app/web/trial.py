@@ -19,6 +19,7 @@ from app.web import postdate
 from app.web.actions import KeyReused
 from app.web.compose import page
 from app.web.forms import KEY, Letter, digest, find, new_key, read_letter
+from app.web.last import remember_test
 from app.web.security import account
 from app.web.zone import shown_zone
 
@@ -54,6 +55,7 @@ async def send() -> Response:
             task = await postdate().actions.submit(replace(asked, key=_key(new_key())))
     except Refused as refused:
         return await page(letter, 422, mistakes=refused.mistakes, trial=trial, noticing=True)
+    remember_test(trial.to)
     return await page(letter, trial=replace(trial, key="", task=task), noticing=True)
 
 

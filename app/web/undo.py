@@ -49,10 +49,12 @@ def button(told: str, undo: Undo) -> Markup:
     words = gettext("Undo (sends at once: its time has passed)") if at_once else gettext("Undo")
     form = Markup(
         '{} <form action="{}" method="post"><input type="hidden" name="token" value="{}">'
-        '<input type="hidden" name="at_once" value="{}"><button>{}</button></form>'
+        '<input type="hidden" name="at_once" value="{}"><button{}>{}</button></form>'
     )
     to = url_for("moves.restore", task_id=undo.task_id)
-    return form.format(told, to, write(undo), "yes" if at_once else "no", words)
+    # A key that is pressed by mistake sends nothing.
+    by_key = "" if at_once else Markup(' data-undo="" title="{}"').format(gettext("Key: z"))
+    return form.format(told, to, write(undo), "yes" if at_once else "no", by_key, words)
 
 
 def write(undo: Undo) -> str:

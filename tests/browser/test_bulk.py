@@ -13,7 +13,7 @@ numbers = count(1)
 WORDS = {
     "en": {"all": "All on this page", "cancel": "Cancel …", "do": "Cancel {n} mails", "undo": "Undo …",
            "bring": "Let {n} mails go out", "chosen": "{n} chosen", "none": "Choose one or more mails first."},
-    "ko": {"all": "이 화면의 모두", "cancel": "취소…", "do": "메일 {n}건 취소하기", "undo": "되돌리기…",
+    "ko": {"all": "이 페이지 전체", "cancel": "취소…", "do": "메일 {n}건 취소하기", "undo": "되돌리기…",
            "bring": "메일 {n}건 되살리기", "chosen": "{n}건 고름", "none": "먼저 메일을 하나 이상 고르세요."},
 }  # fmt: skip
 
@@ -54,6 +54,11 @@ def test_what_was_chosen_is_cancelled_and_brought_back(new_page: NewPage, subjec
     expect(page.locator("#chosen")).to_have_text(words["chosen"].format(n=2))
     assert page.get_by_label(words["all"]).evaluate("box => box.indeterminate")
     expect(page.locator("#bulk")).to_be_in_viewport()
+    page.keyboard.press("Escape")
+    expect(page.locator("input.box:checked, [data-all-of]:checked")).to_have_count(0)
+    expect(page.get_by_role("button", name=words["cancel"])).to_be_hidden()
+    for box in boxes.all()[1:]:
+        box.check()
     page.get_by_role("button", name=words["cancel"]).click()
     page.get_by_role("button", name=words["do"].format(n=2)).click()
     page.wait_for_url(re.compile(r"/bulk/\d+$"))

@@ -40,6 +40,17 @@ def test_escape_closes_what_is_open_and_gives_the_focus_back(new_page: NewPage) 
     expect(summary).to_be_focused()
 
 
+@pytest.mark.parametrize(("language", "said"), [("en", "undo what was just done"), ("ko", "방금 한 일 되돌리기")])
+def test_the_question_mark_tells_the_keys(new_page: NewPage, language: str, said: str) -> None:
+    page = new_page(language)
+    page.goto(f"/charts?lang={language}")
+    expect(page.get_by_text(said)).to_be_hidden()
+    page.keyboard.press("?")
+    expect(page.get_by_text(said)).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.get_by_text(said)).to_be_hidden()
+
+
 @pytest.mark.parametrize("address", ["/compose?template=email/welcome", "/history", "/charts", "/failures"])
 def test_the_focus_is_seen_at_every_stop(new_page: NewPage, address: str) -> None:
     page: Page = new_page()
