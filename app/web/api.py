@@ -15,7 +15,7 @@ from app.mail import Mistake
 from app.tasks import queries
 from app.tasks.model import Task, TaskStatus
 from app.tasks.request import Refused, Request
-from app.tasks.when import check_future
+from app.tasks.when import Past, check_future
 from app.web import postdate
 from app.web.actions import KeyReused
 from app.web.asked import Key, NewTask, NewTime, Paging, Search
@@ -91,8 +91,9 @@ async def _refuse_past(wanted: Request) -> None:
 def _check_future(moment: datetime) -> None:
     try:
         check_future(moment, datetime.now(UTC))
-    except Mistake as mistake:
-        raise mistaken([("scheduled_at", str(mistake))]) from None
+    except Mistake as wrong:
+        said = "This moment has passed. Give a later one." if isinstance(wrong, Past) else str(wrong)
+        raise mistaken([("scheduled_at", said)]) from None
 
 
 @blueprint.get("")

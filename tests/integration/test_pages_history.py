@@ -73,7 +73,8 @@ async def test_tallies_say_what_became_of_many(person: Client, database: Databas
         db.execute(update(Task).values(status="failed", sent=3, failed=1, error="550 5.1.1 No such <user>"))
     page = await page_of(person)
     assert "3 sent, 1 failed" in page
-    assert "550 5.1.1 No such &lt;user&gt;" in page
+    assert "This mailbox does not exist. Please check the address." in page
+    assert "메일함" in await page_of(person, "/history?lang=ko")
 
 
 async def test_tabs_choose_by_status_and_count_exactly(person: Client, database: Database) -> None:
