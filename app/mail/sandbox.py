@@ -16,6 +16,7 @@ from jinja2.runtime import LoopContext
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from app.mail import N_, Mistake
+from app.mail.needs import needed
 
 LIMIT_KB = 512
 STEPS = 50_000
@@ -75,7 +76,9 @@ class SourceError(Exception):
 
 
 class Part:
-    """A compiled source. `variables` are the names it needs, in the order in which they appear."""
+    """A compiled source. `variables` are the names of the values that it shows, in the order in which they appear;
+    `needed` are those without which it cannot be filled in.
+    """
 
     def __init__(self, source: str, *, html: bool = False) -> None:
         """Compile `source`; values are escaped if it is `html`. Raises SourceError."""
@@ -85,6 +88,8 @@ class Part:
             tree = environment.parse(source)
             _check(tree)
             self.variables = _variables(tree)
+            must = needed(tree)
+            self.needed = [name for name in self.variables if name in must]
             self._template = jinja2.Template.from_code(environment, environment.compile(tree), {})
         except jinja2.TemplateSyntaxError as error:
             raise SourceError(error.message or "", error.lineno) from None
@@ -95,7 +100,7 @@ class Part:
         """Fill it in. Raises Mistake if it grows beyond 512 KB of UTF-8, or cannot be filled in with these values."""
         pieces, size = [], 0
         try:
-            for step, piece in enumerate(self._template.generate(variables)):
+            for step, piece in enumerate(self._template.generate({**variables, **self._lacking(variables)})):
                 size += len(piece)
                 if size > LIMIT_KB * 1024 or step > STEPS:
                     raise _too_large()
@@ -108,6 +113,11 @@ class Part:
                 N_("The template cannot be filled in with these values: {reason}"), reason=str(error)
             ) from error
         return _measured("".join(pieces))
+
+    def _lacking(self, variables: Mapping[str, object]) -> dict[str, jinja2.Undefined]:
+        """What can be asked about, and is missing; whatever else is missing is an error."""
+        free = (name for name in self.variables if name not in self.needed)
+        return {name: jinja2.Undefined(name=name) for name in free if variables.get(name) is None}
 
 
 def _check(tree: nodes.Template) -> None:

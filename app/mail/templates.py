@@ -28,7 +28,9 @@ Stamp = tuple[tuple[Path, int, int], ...]
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A template as it was on disk when it was got. `variables` are the names it needs, as they appear."""
+    """A template as it was on disk when it was got. `variables` are the names that it has a place for, as they appear;
+    some it can do without (see app.mail.needs).
+    """
 
     name: str
     variables: list[str]
@@ -41,7 +43,7 @@ class Template:
         """A template from the `sources` of another."""
         subject, text, html = sources
         parts = Part(subject), Part(text), Part(html, html=True)
-        return cls(name, _needed(parts), images, (), parts)
+        return cls(name, _variables(parts), images, (), parts)
 
     @property
     def sources(self) -> list[str]:
@@ -59,7 +61,8 @@ class Template:
         Raises Mistake for a `subject` that is not one.
         """
         parts = self._with(subject)
-        return [name for name in _needed(parts) if variables.get(name) is None]
+        needed = dict.fromkeys(name for part in parts for name in part.needed)
+        return [name for name in needed if variables.get(name) is None]
 
     def render(self, variables: Mapping[str, object], subject: str | None = None) -> Content:
         """Fill it in. `subject` is a source to use in the place of the template's own. Raises Mistake."""
@@ -73,7 +76,7 @@ class Template:
         return self._parts if subject is None else (subject_part(subject), *self._parts[1:])
 
 
-def _needed(parts: Parts) -> list[str]:
+def _variables(parts: Parts) -> list[str]:
     return list(dict.fromkeys(name for part in parts for name in part.variables))
 
 
@@ -132,7 +135,7 @@ def _load(root: Path, name: str) -> Template:
         parts = subject, text, Part(_CID.sub(rf"cid:\1{Image.CID_END}", inline(html)), html=True)
     except (OSError, ValueError, SourceError) as error:
         raise Mistake(N_("The template {name} has a mistake: {reason}"), name=name, reason=str(error)) from None
-    return Template(name, _needed(parts), images, stamp or (), parts)
+    return Template(name, _variables(parts), images, stamp or (), parts)
 
 
 def _pictures(html_file: Path, html: str) -> list[Path]:

@@ -1,10 +1,9 @@
 """The page on which a mail is written, for now or for later, and rewritten while it waits."""
 
 import asyncio
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 from quart import Blueprint, Response, abort, flash, g, make_response, redirect, render_template, request, url_for
@@ -13,16 +12,14 @@ from werkzeug.wrappers import Response as Redirect
 
 from app import log
 from app.mail.addresses import is_address
-from app.mail.tables import column_for
-from app.mail.templates import Templates
 from app.tasks import queries
 from app.tasks.model import QUEUES, Task
 from app.tasks.request import Mistakes, Refused, Request
-from app.web import again, drafts, edit, postdate, posting
+from app.web import again, drafts, edit, fields, postdate, posting
 from app.web.actions import KeyReused
 from app.web.button import labels
 from app.web.confirm import confirming
-from app.web.forms import ID, SECONDS, VARIABLE, Letter, fields, find, new_key, read_letter
+from app.web.forms import ID, SECONDS, Letter, new_key, read_letter
 from app.web.history import begun
 from app.web.i18n import gettext, span, translate
 from app.web.last import last
@@ -155,6 +152,7 @@ async def page(
     """The form, as it was typed, and what there is to say about it."""
     app = postdate()
     asked = await asyncio.to_thread(letter.asked, app.templates, g.user.email, datetime.now(UTC))
+    chosen = await asyncio.to_thread(fields.find, app.templates, letter.template)
     async with app.database.reading() as db:
         trouble, workers = (await db.execute(queries.way_out())).one()
     page = await render_template(
@@ -180,7 +178,7 @@ async def page(
         names=await asyncio.to_thread(app.templates.names),
         queues=DEFAULT_QUEUE_FIRST,
         other_limit=_other_limit(letter.late_limit),
-        **_fields(letter, app.templates),
+        **fields.shown(chosen, letter.subject, letter.people.columns, letter.variables),
         **when(letter.moment),
     )
     response: Response = await make_response(page, code)  # type: ignore[assignment]
@@ -200,12 +198,3 @@ def _other_limit(seconds: str) -> tuple[tuple[str, str], ...]:
     if seconds in LIMITS or not SECONDS.fullmatch(seconds):
         return ()
     return ((seconds, gettext("Hold it for me after {span}", span=span(int(seconds)))),)
-
-
-def _fields(letter: Letter, templates: Templates) -> Mapping[str, Any]:
-    template = find(templates, letter.template)
-    names = fields(template, letter.subject)
-    columns = {name: column for name in names if (column := column_for(name, letter.people.columns))}
-    # What was typed for another template stays in the form, unseen: people change their mind and change it back.
-    hidden = {VARIABLE + name: value for name, value in letter.variables.items() if name not in names and value}
-    return {"chosen": template, "fields": names, "from_column": columns, "hidden": hidden}

@@ -21,7 +21,8 @@ from app.tasks.model import Task
 from app.tasks.request import Refused
 from app.web import again, carried, postdate
 from app.web.accounts import User
-from app.web.forms import ID, KEY, VARIABLE, Letter, new_key, read_letter
+from app.web.fields import VARIABLE
+from app.web.forms import ID, KEY, Letter, new_key, read_letter
 from app.web.i18n import gettext
 from app.web.security import account, address
 from app.web.zone import shown_zone

@@ -10,15 +10,14 @@ from hashlib import sha256
 
 from app.mail import N_, Mistake
 from app.mail.people import People, Person, read_people
-from app.mail.sandbox import subject_part
 from app.mail.tables import column_for
-from app.mail.templates import Template, Templates
+from app.mail.templates import Templates
 from app.tasks.drafts import task_key
 from app.tasks.model import OnUnknown
 from app.tasks.request import MOST_RECIPIENTS, Mistakes, Recipient, Refused, Request, check
+from app.web.fields import VARIABLE, fields, find
 from app.web.moment import Moment, read_moment
 
-VARIABLE = "variables."
 MOST_SHOWN = 20  # mistakes at one field; nobody reads more
 SECONDS = re.compile("[0-9]{1,9}")
 KEY = re.compile(r"[0-9a-f-]{36}")
@@ -147,23 +146,6 @@ def lines(text: str) -> str:
 def new_key() -> str:
     """What tells two sendings of the same form from the sending of two forms."""
     return str(uuid.uuid4())
-
-
-def find(templates: Templates, name: str) -> Template | None:
-    """The template, or None where there is none that works; the core says why."""
-    try:
-        return templates.get(name)
-    except Mistake:
-        return None
-
-
-def fields(template: Template | None, subject: str) -> list[str]:
-    """The names for which the message needs values: the template's, and those in a subject of one's own."""
-    try:
-        own = subject_part(subject.strip()).variables
-    except Mistake:
-        own = []
-    return list(dict.fromkeys([*(template.variables if template else []), *own]))
 
 
 def digest(request: Request) -> str:

@@ -15,8 +15,8 @@ from app.tasks import queries
 from app.tasks.model import Task, TaskStatus
 from app.web import accounts, postdate
 from app.web.attempts import meaning
+from app.web.fields import find
 from app.web.filters import by_tab, read_asked
-from app.web.forms import find
 from app.web.i18n import gettext, translate
 from app.web.live import shared
 from app.web.zone import shown_zone

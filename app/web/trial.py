@@ -18,7 +18,8 @@ from app.tasks.request import Mistakes, Recipient, Refused, Request, check
 from app.web import postdate
 from app.web.actions import KeyReused
 from app.web.compose import page
-from app.web.forms import KEY, Letter, digest, find, new_key, read_letter
+from app.web.fields import find
+from app.web.forms import KEY, Letter, digest, new_key, read_letter
 from app.web.last import remember_test
 from app.web.security import account
 from app.web.zone import shown_zone

@@ -9,7 +9,8 @@ from quart import request
 from app.mail import N_, Mistake
 from app.tasks.request import Mistakes
 from app.web import postdate
-from app.web.forms import Letter, find, new_key
+from app.web.fields import find
+from app.web.forms import Letter, new_key
 from app.web.last import last
 from app.web.moment import PICK, picked
 from app.web.recipients import taken
