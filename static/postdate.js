@@ -438,7 +438,7 @@ function parts(text) {
   const marks = text.replace(CLOSED, (closed) => "x".repeat(closed.length));
   const found = [];
   let start = 0;
-  for (const mark of [...marks.matchAll(/[,;\n]/g), { index: text.length }]) {
+  for (const mark of [...marks.matchAll(/[,;，；、\n]/g), { index: text.length }]) {
     found.push(text.slice(start, mark.index).trim());
     start = mark.index + 1;
   }

@@ -11,6 +11,8 @@ from app.mail import N_, Mistake
 NAME_LIMIT = 128
 # The longest address (254), the longest name, every character of it escaped, and the marks around them.
 ITEM_LIMIT = 254 + 2 * NAME_LIMIT + 16
+LONGEST_LOCAL = 64
+LOOKALIKES = ("CYRILLIC", "GREEK")
 CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 # RFC 2606 reserves two for tests, and people do test with them; many an office is a .local (RFC 6762). What the
@@ -73,8 +75,37 @@ def _address(text: str, item: str) -> str:
         valid = None
     # A local part may look like an encoded word (RFC 2047), which some readers of the header would decode.
     if valid is None or "=?" in valid.normalized:
-        raise Mistake(N_("“{item}” is not an email address; please write it like name@example.com."), item=shown(item))
+        raise Mistake(_why_not(text), item=shown(item))
+    if letter := _foreign(valid.normalized):
+        raise Mistake(N_("“{letter}” in “{item}” is a letter of another alphabet that looks like a Latin one."),
+                      letter=letter, item=shown(item))  # fmt: skip
     return valid.ascii_email or valid.normalized
+
+
+def _why_not(text: str) -> str:
+    local, at, domain = text.rpartition("@")
+    if not at:
+        return N_("“{item}” is not an email address: it has no @.")
+    if "@" in local:
+        return N_("“{item}” is not an email address: it has more than one @.")
+    if not local.strip() or not domain.strip():
+        return N_("“{item}” is not an email address: something is missing before or after the @.")
+    if re.search(r"\s", text):
+        return N_("“{item}” is not an email address: there is a space in it.")
+    if "." not in domain:
+        return N_("“{item}” is not an email address: after the @ there has to be a domain, like example.com.")
+    if len(local) > LONGEST_LOCAL:
+        return N_("“{item}” is not an email address: before the @ it is longer than 64 characters.")
+    return N_("“{item}” is not an email address; please write it like name@example.com.")
+
+
+def _foreign(address: str) -> str | None:
+    """The first letter of another alphabet within a word of Latin letters: what only looks like somebody's address."""
+    for word in re.findall(r"[^\W\d_]+", address):
+        foreign = [letter for letter in word if unicodedata.name(letter, "").startswith(LOOKALIKES)]
+        if foreign and any(unicodedata.name(letter, "").startswith("LATIN") for letter in word):
+            return str(foreign[0])
+    return None
 
 
 def _name(text: str, item: str) -> str:

@@ -8,11 +8,12 @@ from itertools import accumulate
 
 from app.mail import N_, Mistake
 from app.mail.addresses import Mailbox, named, parse
+from app.mail.pasted import SEPARATORS, understood
 from app.mail.tables import Table, find_table, rows
 
 MOST_READ = 20_000  # rows or addresses; what comes after them is only counted
 
-_MARK = re.compile(r'\\.|["<>,;\n]')
+_MARK = re.compile(rf'\\.|["<>{SEPARATORS}\n]')
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,19 +69,20 @@ def _list(text: str) -> People:
     entries: list[tuple[str, Mistake | None]] = []
     line, counted, beyond, duplicates = 1, 0, 0, 0
     for start, end in _split(text):
-        item = text[start:end].replace("\t", " ").strip()
+        item = text[start:end].strip()
         if not item or len(entries) == MOST_READ:
             beyond += bool(item)
             continue
         line, counted = line + text.count("\n", counted, start), start
         try:
-            mailbox = parse(item)
-            duplicates += mailbox.key in found
-            found.setdefault(mailbox.key, Person(mailbox))
-            entries.append((item, None))
+            # First all of them, so that leaving out what is bad leaves out nothing that was taken.
+            for written, mailbox in [(each, parse(each)) for each in understood(item)]:
+                duplicates += mailbox.key in found
+                found.setdefault(mailbox.key, Person(mailbox))
+                entries.append((written, None))
         except Mistake as why:
             bad.append(Bad(line, *_with_separator(text, start, end), why))
-            entries.append((item, why))
+            entries.append((item.replace("\t", " "), why))
     return People(text, tuple(found.values()), tuple(bad), duplicates, beyond, entries=tuple(entries))
 
 
@@ -89,7 +91,7 @@ def _split(text: str) -> Iterator[tuple[int, int]]:
     start, quoted, angled = 0, False, False
     for match in _MARK.finditer(text):
         mark = match[0]
-        if mark == "\n" or (mark in ",;" and not quoted and not angled):
+        if mark == "\n" or (mark in SEPARATORS and not quoted and not angled):
             yield start, match.start()
             start, quoted, angled = match.end(), False, False
         elif mark == '"':
@@ -101,7 +103,7 @@ def _split(text: str) -> Iterator[tuple[int, int]]:
 
 def _with_separator(text: str, start: int, end: int) -> tuple[int, int]:
     last_in_line = text[end : end + 1] in ("", "\n")
-    if last_in_line and text[max(0, start - 1) : start] in (",", ";"):
+    if last_in_line and text[max(0, start - 1) : start] in (*SEPARATORS,):
         return start - 1, end
     return start, end + 1
 
@@ -144,7 +146,7 @@ def _person(cells: list[str] | None, table: Table) -> Person:
     address = cells[table.address].strip() if table.address < len(cells) else ""
     if not address:
         raise Mistake(N_("There is no address in this row."))
-    mailbox = parse(address)
+    mailbox = parse(understood(address)[0] if len(understood(address)) == 1 else address)
     if name and values.get(name):
         mailbox = replace(mailbox, name=named(values[name]))
     elif name:

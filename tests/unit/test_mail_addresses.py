@@ -1,5 +1,7 @@
 """What people type and paste as recipients."""
 
+import re
+
 import pytest
 
 from app.mail import Mistake
@@ -94,3 +96,28 @@ def test_a_mistake_can_be_translated() -> None:
     assert "{item}" in caught.value.text
     assert caught.value.params == {"item": "{nobody}"}
     assert str(caught.value).startswith("“{nobody}” is not")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("hong.example.com", "no @"),
+        ("hong@@example.com", "more than one @"),
+        ("a@b.com@c.com", "more than one @"),
+        ("@example.com", "missing before or after"),
+        ("hong@", "missing before or after"),
+        ("hong gil@example.com", "a space"),
+        ("hong@example", "a domain, like"),
+        (f"{'a' * 65}@example.com", "longer than 64"),
+        ("hong@exam_ple.com", "write it like"),
+        ("hong@ex\u0430mple.com", "“\u0430” in “hong@ex\u0430mple.com” is a letter of another alphabet"),
+        ("h\u03bfng@example.com", "“\u03bf” in"),
+    ],
+)
+def test_what_is_wrong_is_said(text: str, said: str) -> None:
+    with pytest.raises(Mistake, match=re.escape(said)):
+        parse(text)
+
+
+def test_an_address_all_in_another_alphabet_is_one() -> None:
+    assert parse("почта@пример.рф").address == "почта@пример.рф"
