@@ -220,6 +220,17 @@ function offerHere(form) {
   anew(form, "zone", ["picks"]);
 }
 
+// What was wrong and is mended is no longer said: neither at its field nor in the summary.
+
+function mended(id) {
+  document.getElementById(`${id}-wrong`)?.remove();
+  const field = document.getElementById(id);
+  if (field) field.ariaInvalid = null;
+  const summary = one(".summary");
+  for (const link of all("li a", summary ?? document.createElement("p"))) if (link.hash === `#${id}`) link.closest("li").remove();
+  if (summary && one("ul", summary) && !one("li", summary)) summary.remove();
+}
+
 // The form that is asked for anew, with everything in it, as its other buttons do without this script. One asks after
 // the other: an answer that came late would bring back the fields of a template that is no longer the chosen one.
 
@@ -346,7 +357,13 @@ function prepare(form) {
   offerHere(form);
   say(form);
   preview(form);
-  form.addEventListener("input", () => say(form));
+  const time = () => form.elements.scheduled_at.value + form.elements.zone.value;
+  const asItCame = time();
+  form.addEventListener("input", ({ target }) => {
+    say(form);
+    if (time() !== asItCame && form.elements.scheduled_at.value && !form.dataset.wrong) ["scheduled_at", "zone"].forEach(mended);
+    if (target.value && !["recipients", "scheduled_at", "zone"].includes(target.name)) mended(target.id);
+  });
   form.addEventListener("change", ({ target }) => {
     if (["template", "subject"].includes(target.name)) anew(form, "look", ["fields"]);
     if (target.name === "zone" && form.id === "letter") anew(form, "zone", ["picks"]);
@@ -548,6 +565,7 @@ function people(form) {
 
   function told() {
     show();
+    if (!one("#recipients-wrong", field)) mended("recipients");
     one("[data-announce]").textContent = one("#counted", field).dataset.say;
   }
 

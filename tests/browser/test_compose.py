@@ -184,6 +184,31 @@ def test_what_is_wrong_with_a_moment_is_mended_at_one_click(
     expect(page.locator("#fixes")).to_be_empty()
 
 
+@pytest.mark.parametrize("language", ["en", "ko"])
+def test_what_is_mended_is_no_longer_said_to_be_wrong(page: Page, language: str) -> None:
+    page.goto(f"/compose?lang={language}&template=email/welcome")
+    page.locator("#recipients").fill("anna@example.com\nnobody")
+    page.locator("[name='variables.name']").fill("Anna")
+    page.locator("label", has=page.locator("#when-later")).click()
+    page.locator("#scheduled_at").fill("2020-01-01T09:00")
+    page.locator("#send").click()
+    expect(page.locator(".summary li")).to_have_count(2)
+    expect(page.locator(".wrong")).to_have_count(2)
+    page.locator("[value=leave-out]").click()
+    expect(page.locator(".summary li")).to_have_count(1)
+    page.locator("#scheduled_at").fill("2020-01-02T09:00")
+    page.wait_for_timeout(600)
+    expect(page.locator(".summary li")).to_have_count(1)
+    page.locator("#scheduled_at").fill("2030-01-02T09:00")
+    expect(page.locator(".summary")).to_have_count(0)
+    expect(page.locator(".wrong")).to_have_count(0)
+    page.locator("[name='variables.name']").fill("")
+    page.locator("#send").click()
+    expect(page.locator(".summary li")).to_have_count(1)
+    page.locator("[name='variables.name']").fill("Anna")
+    expect(page.locator(".summary, .wrong")).to_have_count(0)
+
+
 def test_which_of_two_equal_times_is_asked_while_it_is_typed(page: Page) -> None:
     page.get_by_text("Later", exact=True).click()
     page.locator("#zone").select_option("Europe/London")
