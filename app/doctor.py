@@ -120,3 +120,4 @@ def _broken(templates: Templates) -> Iterator[str]:
             templates.get(name)
         except Mistake as mistake:
             yield str(mistake)
+    yield from (str(why) for _, why in templates.left_out())

@@ -103,6 +103,12 @@ class Templates:
         texts = (path.with_suffix("") for path in self.root.glob("*/**/*.txt") if path.with_suffix(".html").is_file())
         return sorted(filter(_NAME.fullmatch, (path.relative_to(self.root).as_posix() for path in texts)))
 
+    def left_out(self) -> list[tuple[str, Mistake]]:
+        """The files that look like part of a template and are part of none, sorted, and why."""
+        names = set(self.names())
+        files = {path.relative_to(self.root) for kind in ("txt", "html") for path in self.root.glob(f"*/**/*.{kind}")}
+        return [(str(file), _why_not(file)) for file in sorted(files) if file.with_suffix("").as_posix() not in names]
+
     def get(self, name: str) -> Template:
         """The template `name`, in its newest form. Raises Mistake if there is none, or if it cannot be understood."""
         known = self._read.get(name)
@@ -111,6 +117,13 @@ class Templates:
                 raise Mistake(N_("There is no template named {name}."), name=name)
             known = self._read[name] = _load(self.root, name)
         return known
+
+
+def _why_not(file: Path) -> Mistake:
+    if not _NAME.fullmatch(file.with_suffix("").as_posix()):
+        return Mistake(N_("{file} is left out: a template’s name has letters from a to z, digits, _ and -."), file=file)
+    other = file.with_suffix(".html" if file.suffix == ".txt" else ".txt").name
+    return Mistake(N_("{file} is left out: {other} is missing beside it."), file=file, other=other)
 
 
 def _stamp(paths: list[Path]) -> Stamp | None:

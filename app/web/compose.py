@@ -175,7 +175,7 @@ async def page(
         test_to=last()["test_to"] or (g.user.email if is_address(g.user.email) else ""),
         new_key=new_key(),  # of the next test
         untold=request.method == "POST",  # in no draft yet, as far as this page knows
-        names=await asyncio.to_thread(app.templates.names),
+        **await asyncio.to_thread(fields.choices, app.templates),
         queues=DEFAULT_QUEUE_FIRST,
         other_limit=_other_limit(letter.late_limit),
         **fields.shown(chosen, letter.subject, letter.people.columns, letter.variables),

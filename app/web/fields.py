@@ -7,6 +7,7 @@ from app.mail import Mistake
 from app.mail.sandbox import Part, subject_part
 from app.mail.tables import column_for
 from app.mail.templates import Template, Templates
+from app.web.i18n import translate
 
 VARIABLE = "variables."
 """How the name of such a field begins."""
@@ -18,6 +19,14 @@ def find(templates: Templates, name: str) -> Template | None:
         return templates.get(name)
     except Mistake:
         return None
+
+
+def choices(templates: Templates) -> Mapping[str, Any]:
+    """The templates that there are, whether each of them works, and what is left out, and why."""
+    return {
+        "names": {name: find(templates, name) is not None for name in templates.names()},
+        "left_out": [translate(why) for _, why in templates.left_out()],
+    }
 
 
 def fields(template: Template | None, subject: str) -> list[str]:

@@ -3,9 +3,11 @@
 import html
 import re
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
+from quart import Quart
 from quart.typing import TestClientProtocol as Client
 from sqlalchemy import func, select
 
@@ -220,3 +222,22 @@ async def test_who_has_no_name_is_named_when_the_others_have_one(person: Client,
 async def test_no_template_chosen_says_so(person: Client) -> None:
     _, page, _ = await post(person, template="")
     assert "Choose a template." in at_field(page, "template")
+
+
+async def test_templates_that_do_not_work_are_marked_and_what_is_left_out_is_said(
+    person: Client, app: Quart, tmp_path: Path
+) -> None:
+    (tmp_path / "email").mkdir()
+    for name, text in (("good", "Subject: a\n\n"), ("bad", "Subject: {{ a\n\n"), ("alone", "Subject: a\n\n")):
+        (tmp_path / f"email/{name}.txt").write_text(text)
+    for name in ("good", "bad"):
+        (tmp_path / f"email/{name}.html").write_text("<p>a</p>")
+    app.config["POSTDATE"].templates.root = tmp_path
+    page = await page_of(person, "/compose")
+    assert re.findall(r"<option[^>]*>email/.*?</option>", page) == [
+        '<option value="email/bad">email/bad (has a mistake)</option>',
+        "<option>email/good</option>",
+    ]
+    assert "email/alone.txt is left out: alone.html is missing beside it." in page
+    _, page, _ = await post(person, template="email/bad")
+    assert "The template email/bad has a mistake: bad.txt, line 1" in at_field(page, "template")

@@ -46,6 +46,19 @@ def test_names_are_sorted_and_have_both_files(templates: Templates) -> None:
     assert templates.names() == ["email/also", "email/hello", "email/team/deep"]
 
 
+def test_what_is_left_out_is_known_and_why(templates: Templates) -> None:
+    write(templates.root, "email/공지", "Subject: a\n\n", "")
+    (templates.root / "email/alone.txt").write_text("Subject: a\n\n")
+    (templates.root / "email/lonely.html").write_text("")
+    (templates.root / "page.html").write_text("")
+    assert [(file, str(why).partition("out: ")[2]) for file, why in templates.left_out()] == [
+        ("email/alone.txt", "alone.html is missing beside it."),
+        ("email/lonely.html", "lonely.txt is missing beside it."),
+        ("email/공지.html", "a template’s name has letters from a to z, digits, _ and -."),
+        ("email/공지.txt", "a template’s name has letters from a to z, digits, _ and -."),
+    ]
+
+
 @pytest.mark.parametrize(
     "name", ["", "hello", "email/none", "../email/hello", "email/../email/hello", "/etc/passwd", "a\0b"]
 )
