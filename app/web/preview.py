@@ -50,7 +50,7 @@ class Seen:
 
 @blueprint.get("/compose/preview")
 async def nothing() -> Response:
-    """What the frame shows before anything was posted into it; `?person=` is who comes then."""
+    """What the frame shows before anything was posted into it; `?person=` comes then, with `?chosen` of a template."""
     return await _page(Seen(_number(), 0, ""))
 
 

@@ -56,6 +56,8 @@ def test_typed_ones_become_chips_and_a_bad_one_says_why(new_page: NewPage, langu
     page.locator(".chip.bad button").last.click()
     expect(page.locator(".chip")).to_have_count(2)
     expect(page.locator("#recipients")).to_have_value("홍길동 <hong@example.com>\nben@example.com")
+    page.locator("#adding").press_sequentially("김민아 mina@example.com、")
+    expect(page.locator(".chip").last).to_contain_text("김민아 <mina@example.com>")
 
 
 def test_the_keyboard_alone_goes_through_the_chips(new_page: NewPage) -> None:
