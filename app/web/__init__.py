@@ -81,6 +81,7 @@ def _parts(settings: Settings, rings: Rings) -> Postdate:
 def _install(app: Quart, settings: Settings) -> None:
     # Imported here, because they import postdate() from above.
     from app.web import (
+        account,
         api,
         compose,
         drafts,
@@ -124,6 +125,7 @@ def _install(app: Quart, settings: Settings) -> None:
         failures,
         live,
         signin,
+        account,
         api,
         health,
     ):

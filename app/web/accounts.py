@@ -83,14 +83,19 @@ async def keep_admin(database: AsyncDatabase, settings: Settings) -> None:
         user = await db.scalar(_by_email(email))
     if user is not None and user.password_hash and await _fits(user.password_hash, settings.admin_password):
         return
-    hashed = await asyncio.get_running_loop().run_in_executor(_hashing, _hasher.hash, settings.admin_password)
+    kept = await hashed(settings.admin_password)
     try:
         async with database.writing() as db:
-            changed = update(User).where(User.email == email).values(password_hash=hashed, epoch=User.epoch + 1)
+            changed = update(User).where(User.email == email).values(password_hash=kept, epoch=User.epoch + 1)
             if (await db.execute(changed.returning(User.id))).first() is None:
-                await db.execute(insert(User).values(email=email, password_hash=hashed))
+                await db.execute(insert(User).values(email=email, password_hash=kept))
     except IntegrityError:
         pass  # another web process, started at the same moment, was faster
+
+
+async def hashed(password: str) -> str:
+    """What is kept of a password."""
+    return await asyncio.get_running_loop().run_in_executor(_hashing, _hasher.hash, password)
 
 
 async def with_password(database: AsyncDatabase, email: str, password: str) -> User | None:
@@ -160,12 +165,6 @@ async def with_session(database: AsyncDatabase, user_id: object, epoch: object) 
     async with database.reading() as db:
         user: User | None = await db.scalar(select(User).where(User.id == user_id, User.epoch == epoch))
     return user
-
-
-async def end_sessions(database: AsyncDatabase, user_id: int) -> None:
-    """End all of this account's sessions, on every machine."""
-    async with database.writing() as db:
-        await db.execute(update(User).where(User.id == user_id).values(epoch=User.epoch + 1))
 
 
 # Programs

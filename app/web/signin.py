@@ -3,18 +3,21 @@
 from collections.abc import Mapping
 from datetime import timedelta
 
+import structlog
 from quart import Blueprint, flash, g, redirect, render_template, request, session, url_for
 from quart.typing import ResponseReturnValue
 from quart_rate_limiter import RateLimit, rate_limit
 
 from app.mail import N_
 from app.web import carried, drafts, postdate
-from app.web.accounts import User, end_sessions, spelled, use_link, with_password, with_session
+from app.web.access import end_sessions
+from app.web.accounts import User, spelled, use_link, with_password, with_session
 from app.web.forms import new_key
 from app.web.i18n import gettext
 from app.web.security import address, begin_session, own_path
 
 blueprint = Blueprint("signin", __name__)
+log = structlog.get_logger(__name__)
 
 MINUTE = timedelta(minutes=1)
 WRONG = N_("This e-mail and this password do not belong together. Please try again.")
@@ -108,6 +111,7 @@ async def sign_out() -> ResponseReturnValue:
     """End this session; with `everywhere` in the form, all of this account's."""
     if (await request.form).get("everywhere"):
         await end_sessions(postdate().database, g.user.id)
+        log.info("signed out everywhere", who=g.user.email)
     session.clear()
     answer = redirect("/sign-in", 303)
     answer.headers["Clear-Site-Data"] = '"cache"'  # or the back button shows what was written

@@ -30,6 +30,7 @@ from tests.parts import bare_environment, wait_until
 from tests.sink import HANG_UP, Sink
 
 PAGES = {
+    "account": "/account",
     "history": "/history",
     "history-failed": "/history?status=failed",
     "history-nothing": "/history?q=nobody",

@@ -36,6 +36,7 @@ ADDRESSES = {
     "bulk-ask": "/history?status=scheduled",
     "bulk": "/bulk/1",
     "mailbox": "/mailbox",
+    "account": "/account",
     "missing": "/tasks/999999",
     "sign-in": "/sign-in",
 }

@@ -27,6 +27,8 @@ WHO_MAY = {
     "GET /metrics": "4++",
     "GET /api/openapi.json": "4++",
     "POST /sign-out": "s+s",
+    "GET /account": "s+s",
+    "POST /account/password": "s+s",
     "GET /": "s+s",
     "GET /compose": "s+s",
     "POST /compose": "s+s",
