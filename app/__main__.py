@@ -27,6 +27,9 @@ def main(arguments: list[str]) -> int:
         print(USAGE, end="")
         return 0
     command = COMMANDS.get(name)
+    if name == "token" and not rest:
+        print("A token needs a name, which says whose it is: ./run token billing", file=sys.stderr)
+        return 2
     if command is None or len(rest) != (name == "token"):
         print(USAGE if command else f"There is no command {name}.\n\n{USAGE}", end="", file=sys.stderr)
         return 2

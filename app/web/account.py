@@ -1,4 +1,4 @@
-"""The page of one's own account: its password, and signing out everywhere."""
+"""The page of one's own account: its password, signing out everywhere, and the programs' tokens."""
 
 from datetime import timedelta
 
@@ -9,7 +9,7 @@ from quart_rate_limiter import RateLimit, rate_limit
 
 from app.mail import N_
 from app.web import postdate
-from app.web.access import set_password
+from app.web.access import revoke, set_password, tokens
 from app.web.accounts import LONGEST_PASSWORD, User, spelled, with_password
 from app.web.i18n import gettext
 from app.web.security import account, begin_session
@@ -31,7 +31,8 @@ async def show() -> ResponseReturnValue:
 
 
 async def _page(status: int = 200, error: str = "") -> ResponseReturnValue:
-    return await render_template("account.html", error=error, by_setting=_by_setting(g.user)), status
+    known = await tokens(postdate().database)
+    return await render_template("account.html", error=error, by_setting=_by_setting(g.user), tokens=known), status
 
 
 def _by_setting(user: User) -> bool:
@@ -59,3 +60,15 @@ async def password() -> ResponseReturnValue:
     log.info("password set, other sessions ended", who=changed.email)
     await flash(gettext("Your password is set. Every other session of this account has ended."), "success")
     return redirect("/account", 303)
+
+
+@blueprint.post("/account/tokens/<int:token_id>/revoke")
+async def revoke_token(token_id: int) -> ResponseReturnValue:
+    """End a program's access at once. What it stored remains, with its name."""
+    name = await revoke(postdate().database, token_id) if token_id < 2**31 else None
+    if name is None:
+        await flash(gettext("This token had been revoked already."), "success")
+    else:
+        log.info("token revoked", who=g.user.email, token=name)
+        await flash(gettext("The token {name} is revoked: it opens nothing any more.", name=name), "success")
+    return redirect("/account#tokens", 303)

@@ -1,11 +1,13 @@
-"""The page of one's own account: its password, and signing out everywhere."""
+"""The page of one's own account: its password, signing out everywhere, and the programs' tokens."""
+
+import re
 
 from quart import Quart
 from quart.typing import TestClientProtocol as Client
 
 from app.config import Settings
 from app.db import Database
-from app.web.accounts import sign_in_link
+from app.web.accounts import new_token, sign_in_link
 
 OUR_PAGE = {"Sec-Fetch-Site": "same-origin"}
 FIRST, SECOND = "the first password", "the second password"
@@ -53,3 +55,15 @@ async def test_a_short_password_is_refused(app: Quart, database: Database, setti
     here = await by_link(app, database, settings)
     assert await save(here, "x" * 9) == 422
     assert "Set a password" in await (await here.get("/account")).get_data(as_text=True)
+
+
+async def test_a_revoked_token_is_refused_and_the_others_are_not(
+    person: Client, stranger: Client, database: Database
+) -> None:
+    billing, shop = ({"Authorization": f"Bearer {new_token(database, name)}"} for name in ("billing", "shop"))
+    page = await (await person.get("/account")).get_data(as_text=True)
+    path = re.findall('action="(/account/tokens/[0-9]+/revoke)"', page)[0]  # by name: billing is the first
+    answers = [await person.post(path, headers=OUR_PAGE) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [303, 303]
+    got = [(await stranger.get("/api/tasks", headers=token)).status_code for token in (billing, shop)]
+    assert got == [401, 200]

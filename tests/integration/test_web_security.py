@@ -29,6 +29,7 @@ WHO_MAY = {
     "POST /sign-out": "s+s",
     "GET /account": "s+s",
     "POST /account/password": "s+s",
+    "POST /account/tokens/<int:token_id>/revoke": "s+s",
     "GET /": "s+s",
     "GET /compose": "s+s",
     "POST /compose": "s+s",
