@@ -70,9 +70,12 @@ def address(raw: str) -> str:
     return raw
 
 
+SHORTEST_PASSWORD = 10
+
+
 def password(raw: str) -> str:
-    if len(raw) < 10:
-        raise ValueError("should have 10 or more characters")
+    if len(raw) < SHORTEST_PASSWORD:
+        raise ValueError(f"should have {SHORTEST_PASSWORD} or more characters")
     return raw
 
 

@@ -1,9 +1,12 @@
-"""What an account changes about who may come in: its password, its sessions, and the programs' tokens."""
+"""What an account changes about who may come in: its password and sessions, other accounts, and programs' tokens."""
 
-from sqlalchemy import delete, select, update
+import secrets
 
-from app.db import AsyncDatabase
-from app.web.accounts import ApiToken, User, hashed
+from sqlalchemy import delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from app.db import AsyncDatabase, now
+from app.web.accounts import LINK_HOLDS, ApiToken, SignInLink, User, digest, hashed
 
 
 async def set_password(database: AsyncDatabase, user: User, password: str) -> User | None:
@@ -21,6 +24,39 @@ async def end_sessions(database: AsyncDatabase, user_id: int) -> None:
     """End all of this account's sessions, on every machine."""
     async with database.writing() as db:
         await db.execute(update(User).where(User.id == user_id).values(epoch=User.epoch + 1))
+
+
+async def accounts(database: AsyncDatabase) -> list[User]:
+    """All there are, by address."""
+    async with database.reading() as db:
+        return list((await db.scalars(select(User).order_by(User.email))).all())
+
+
+async def invite(database: AsyncDatabase, email: str) -> str | None:
+    """The secret of a link that signs this account in once; it is made where there is none. None: it has a password.
+
+    Nobody gets into an account that somebody else uses.
+    """
+    secret = secrets.token_urlsafe(32)
+    known = select(User.id).where(User.email == email, User.password_hash.is_(None))
+    try:
+        async with database.writing() as db:
+            user_id = await db.scalar(known)
+            if user_id is None:
+                user_id = (await db.execute(insert(User).values(email=email).returning(User.id))).scalar_one()
+            await db.execute(insert(SignInLink).values(digest=digest(secret), user_id=user_id, until=now(LINK_HOLDS)))
+    except IntegrityError:
+        return None
+    return secret
+
+
+async def shut_out(database: AsyncDatabase, user_id: int) -> str | None:
+    """End the account's sessions, and take its password and its links away; its address. None if there is none."""
+    shut = update(User).where(User.id == user_id).values(password_hash=None, epoch=User.epoch + 1)
+    async with database.writing() as db:
+        email: str | None = await db.scalar(shut.returning(User.email))
+        await db.execute(delete(SignInLink).where(SignInLink.user_id == user_id))
+    return email
 
 
 async def tokens(database: AsyncDatabase) -> list[ApiToken]:

@@ -67,3 +67,64 @@ async def test_a_revoked_token_is_refused_and_the_others_are_not(
     assert [answer.status_code for answer in answers] == [303, 303]
     got = [(await stranger.get("/api/tasks", headers=token)).status_code for token in (billing, shop)]
     assert got == [401, 200]
+
+
+async def test_who_is_invited_signs_in_once_and_sets_a_password(person: Client, app: Quart) -> None:
+    answer = await person.post("/account/people", headers=OUR_PAGE, form={"email": "Mina@Example.com"})
+    assert answer.status_code == 303
+    page = await (await person.get("/account")).get_data(as_text=True)
+    (link,) = re.findall("<code>http[^<]*(/sign-in/[^<]+)</code>", page)
+    assert "mina@example.com</b> <small>" in page
+    assert link not in await (await person.get("/account")).get_data(as_text=True), "it is shown once"
+    mina, late = app.test_client(), app.test_client()
+    await mina.get(link)
+    await late.get(link)
+    assert (await signed_in(mina), await signed_in(late)) == (True, False)
+    assert await save(mina, FIRST) == 303
+    again = await person.post("/account/people", headers=OUR_PAGE, form={"email": "mina@example.com"})
+    assert again.status_code == 422
+    assert "has an account already" in await again.get_data(as_text=True)
+
+
+async def test_a_bad_address_is_told_at_its_field_and_makes_nobody(person: Client) -> None:
+    answer = await person.post("/account/people", headers=OUR_PAGE, form={"email": "mina@example"})
+    page = await answer.get_data(as_text=True)
+    assert answer.status_code == 422
+    assert 'id="email-wrong"' in page
+    assert 'value="mina@example"' in page
+    assert page.count("End the access of") == 0
+
+
+async def test_whose_access_is_ended_is_out_at_once_and_can_be_invited_anew(person: Client, app: Quart) -> None:
+    async def invite() -> str:
+        await person.post("/account/people", headers=OUR_PAGE, form={"email": "mina@example.com"})
+        page = await (await person.get("/account")).get_data(as_text=True)
+        return re.findall("(/sign-in/[^<]+)</code>", page)[0]
+
+    mina = app.test_client()
+    await mina.get(await invite())
+    await save(mina, FIRST)
+    page = await (await person.get("/account")).get_data(as_text=True)
+    (path,) = re.findall('action="(/account/people/[0-9]+/shut-out)"', page)
+    assert (await person.post(path, headers=OUR_PAGE)).status_code == 303
+    assert not await signed_in(mina)
+    await mina.post("/sign-in", headers=OUR_PAGE, form={"email": "mina@example.com", "password": FIRST})
+    assert not await signed_in(mina)
+    await mina.get(await invite())
+    assert await signed_in(mina)
+
+
+async def test_a_link_is_good_no_more_once_access_was_ended(person: Client, app: Quart) -> None:
+    await person.post("/account/people", headers=OUR_PAGE, form={"email": "mina@example.com"})
+    page = await (await person.get("/account")).get_data(as_text=True)
+    link = re.findall("(/sign-in/[^<]+)</code>", page)[0]
+    (path,) = re.findall('action="(/account/people/[0-9]+/shut-out)"', page)
+    await person.post(path, headers=OUR_PAGE)
+    mina = app.test_client()
+    await mina.get(link)
+    assert not await signed_in(mina)
+
+
+async def test_nobody_ends_their_own_access_by_it(person: Client) -> None:
+    assert (await person.post("/account/people/1/shut-out", headers=OUR_PAGE)).status_code == 400
+    assert await signed_in(person)

@@ -29,6 +29,8 @@ WHO_MAY = {
     "POST /sign-out": "s+s",
     "GET /account": "s+s",
     "POST /account/password": "s+s",
+    "POST /account/people": "s+s",
+    "POST /account/people/<int:user_id>/shut-out": "s+s",
     "POST /account/tokens/<int:token_id>/revoke": "s+s",
     "GET /": "s+s",
     "GET /compose": "s+s",
