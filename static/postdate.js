@@ -185,9 +185,10 @@ function say(form) {
     const found = wall.value ? instantsOf(wall.value, zone.value) : [];
     const instant = found.length > 1 ? found[fold?.value] : found[0];
     const past = instant <= Date.now();
+    const far = instant > Date.now() + FARTHEST; // the server refuses it, and says so
     bad = wall.value && (found.length !== 1 || past);
-    if (instant) text = past ? fill(wording.past, { ago: relative(instant) }) : inWords(instant, zone.value, wording);
-    else if (wall.value) text = found.length ? wording.twice : wording.skipped;
+    if (instant && !far) text = past ? fill(wording.past, { ago: relative(instant) }) : inWords(instant, zone.value, wording);
+    else if (wall.value && !far) text = found.length ? wording.twice : wording.skipped;
   } catch {
     return; // a zone that this browser does not know: the server does
   }
@@ -198,6 +199,7 @@ function say(form) {
 // What mends a moment at one click is asked of the server: once for each that is wrong, after a pause in typing.
 
 const PAUSE = 400;
+const FARTHEST = 3653 * 864e5;
 let mending;
 
 function mend(form, wrong) {

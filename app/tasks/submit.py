@@ -20,11 +20,12 @@ TITLE_KEY = 64
 
 
 def titled(request: Request, templates: Templates) -> Request:
-    """The request with its subject as lists show it: filled in as far as what everybody shares can do it."""
+    """The request with its subject as lists show it: filled in with what everybody shares, and … for the rest."""
     only = request.recipients[0].variables if len(request.recipients) == 1 else {}
     try:
         source = request.subject or templates.get(request.template).subject
-        shown = subject_part(source).render({**request.variables, **only})
+        part = subject_part(source)
+        shown = part.render({**dict.fromkeys(part.needed, "…"), **request.variables, **only})
     except Mistake:
         shown = request.subject or request.template
     return replace(request, title=" ".join(CONTROLS.sub(" ", shown).split())[:SUBJECT_LIMIT])

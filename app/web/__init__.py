@@ -159,8 +159,13 @@ async def _refuse_large_pages() -> None:
 
 def _with_hash(endpoint: str, values: dict[str, Any]) -> None:
     """Put `?v=` and the content's hash behind a static file's address, so that it may be kept for ever."""
-    if endpoint == "static" and (file := STATIC / values["filename"]).is_file():
-        values["v"] = _hash(file, file.stat().st_mtime_ns)
+    if endpoint == "static" and (now := _version(values["filename"])):
+        values["v"] = now
+
+
+def _version(name: str) -> str | None:
+    file = STATIC / name
+    return _hash(file, file.stat().st_mtime_ns) if file.is_file() else None
 
 
 @lru_cache(maxsize=256)
@@ -170,6 +175,7 @@ def _hash(file: Path, _changed: int) -> str:
 
 async def _keep_static(response: Response) -> Response:
     if request.endpoint == "static" and response.status_code in (200, 304):
-        kept = "public, max-age=31536000, immutable" if "v" in request.args else "no-cache"
+        is_this = request.args.get("v") == _version((request.view_args or {})["filename"])
+        kept = "public, max-age=31536000, immutable" if is_this else "no-cache"
         response.headers["Cache-Control"] = kept
     return response

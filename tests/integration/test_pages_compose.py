@@ -241,3 +241,10 @@ async def test_templates_that_do_not_work_are_marked_and_what_is_left_out_is_sai
     assert "email/alone.txt is left out: alone.html is missing beside it." in page
     _, page, _ = await post(person, template="email/bad")
     assert "The template email/bad has a mistake: bad.txt, line 1" in at_field(page, "template")
+
+
+async def test_a_subject_that_differs_from_one_to_the_other_is_listed_with_a_gap(person: Client) -> None:
+    await post(person, recipients="email,name\nanna@example.com,Anna\nben@example.com,Ben", variables__name="")
+    assert ">Welcome, …</a>" in await page_of(person)
+    await post(person, recipients="Mina <mina@example.com>", variables__name="")
+    assert "<h1>Welcome, Mina</h1>" in await page_of(person, "/tasks/2")

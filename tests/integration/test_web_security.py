@@ -266,3 +266,4 @@ async def test_a_static_file_is_kept_for_ever_under_the_hash_of_its_content(app:
     assert re.fullmatch(r"/static/[\w.-]+\?v=[0-9a-f]{12}", address)
     assert "immutable" in (await stranger.get(address)).headers["Cache-Control"]
     assert (await stranger.get(f"/static/{name}")).headers["Cache-Control"] == "no-cache"
+    assert (await stranger.get(f"/static/{name}?v=0123456789ab")).headers["Cache-Control"] == "no-cache"
