@@ -9,5 +9,5 @@
     local/     what `up` adds on one machine: the embedded server, the mailbox, the supervisor
 
 Imports point inwards: web and worker never meet, and the core does no I/O but what a database session does
-(tests/unit/test_house.py). A task's life is drawn at the top of tasks/lifecycle.py.
+(tests/unit/test_house.py). A task's life is drawn at the top of tasks/lifecycle/.
 """
