@@ -15,7 +15,8 @@ from app.tasks.request import Mistakes
 from app.web import access, postdate
 from app.web.accounts import LONGEST_PASSWORD, User, spelled, with_password
 from app.web.i18n import gettext, translate
-from app.web.security import account, begin_session
+from app.web.limits import account
+from app.web.security import begin_session
 from app.web.zone import shown_zone
 
 blueprint = Blueprint("account", __name__)

@@ -21,8 +21,9 @@ from app.web.actions import KeyReused
 from app.web.asked import Key, NewTask, NewTime, Paging, Search
 from app.web.given import DeliveriesGiven, EventsGiven, ProblemGiven, TaskGiven, TasksGiven
 from app.web.incoming import LARGEST_ID
+from app.web.limits import program
 from app.web.problem import Problem
-from app.web.security import program, who
+from app.web.security import who
 from app.web.wire import answer, bad_cursor, mistaken, part, read_as, read_cursor, read_json, read_query
 
 blueprint = Blueprint("api", __name__, url_prefix="/api/tasks")

@@ -24,7 +24,7 @@ from app.web.accounts import User
 from app.web.fields import VARIABLE
 from app.web.forms import ID, KEY, Letter, new_key, read_letter
 from app.web.i18n import gettext
-from app.web.security import account, address
+from app.web.limits import account, address
 from app.web.zone import shown_zone
 
 blueprint = Blueprint("drafts", __name__)

@@ -1,18 +1,14 @@
-"""Closed by default: who is asking, from which site, how often, and what browsers are told to refuse."""
+"""Closed by default: who is asking, from which site, and what browsers are told to refuse."""
 
 import re
-from datetime import UTC, datetime
-from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from quart import Quart, Response, flash, g, redirect, request, session, url_for
 from quart.typing import ResponseReturnValue
-from quart_rate_limiter import RateLimiter
-from quart_rate_limiter.store import RateLimiterStoreABC
 from werkzeug.exceptions import Forbidden
 
 from app.mail import N_
-from app.web import carried, postdate
+from app.web import carried, limits, postdate
 from app.web.accounts import User, token_name, with_session
 from app.web.i18n import gettext
 from app.web.problem import Problem, is_api
@@ -24,7 +20,6 @@ EITHER = frozenset({"openapi", "health.metrics"})
 """Those for people and programs alike: a session or a token will do."""
 
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
-MOST_REMEMBERED = 10_000
 
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
@@ -42,7 +37,7 @@ def install(app: Quart) -> None:
     """Put the guards before every request, in this order, and the headers on every answer."""
     app.before_request(refuse_other_sites)
     app.before_request(let_in)
-    RateLimiter(app, key_function=address, store=Remembered())
+    limits.install(app)
     app.after_request(harden)
 
 
@@ -135,63 +130,6 @@ def begin_session(user: User) -> None:
 def own_path(path: str | None) -> str:
     """`path` if it leads to a page of ours, else `/`. Browsers read a backslash as a slash and skip control marks."""
     return path if path and re.fullmatch(r"/(?![/\\])[^\\\x00-\x20\x7f]{0,2000}", path) else "/"
-
-
-# How often
-
-
-async def address() -> str:
-    """Where the request came from. A proxy is believed where it is a neighbour, and only what it wrote itself."""
-    direct = request.remote_addr or ""
-    forwarded = request.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip()
-    return forwarded if _is_neighbour(direct) and _is_host(forwarded) else direct
-
-
-def _is_host(text: str) -> bool:
-    try:
-        ip_address(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _is_neighbour(host: str) -> bool:
-    try:
-        return ip_address(host).is_private
-    except ValueError:
-        return True  # a unix socket, or a test
-
-
-async def account() -> str:
-    """The person who asks."""
-    return str(g.user.id if g.user else "")
-
-
-async def program() -> str:
-    """The program that asks."""
-    return str(g.get("token"))
-
-
-class Remembered(RateLimiterStoreABC):
-    """When each may come again; it forgets those whose time has come, so that strangers can't fill the memory."""
-
-    def __init__(self) -> None:
-        self._times: dict[str, datetime] = {}
-
-    async def before_serving(self) -> None:
-        """Nothing to open."""
-
-    async def after_serving(self) -> None:
-        """Nothing to close."""
-
-    async def get(self, key: str, default: datetime) -> datetime:
-        return self._times.get(key, default)
-
-    async def set(self, key: str, tat: datetime) -> None:
-        if len(self._times) >= MOST_REMEMBERED:
-            now = datetime.now(UTC)
-            self._times = {known: time for known, time in self._times.items() if time > now}
-        self._times[key] = tat
 
 
 # What browsers are told

@@ -14,7 +14,8 @@ from app.web.access import end_sessions
 from app.web.accounts import User, spelled, use_link, with_password, with_session
 from app.web.forms import new_key
 from app.web.i18n import gettext
-from app.web.security import address, begin_session, own_path
+from app.web.limits import address
+from app.web.security import begin_session, own_path
 
 blueprint = Blueprint("signin", __name__)
 log = structlog.get_logger(__name__)

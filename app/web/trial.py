@@ -21,7 +21,7 @@ from app.web.compose import page
 from app.web.fields import find
 from app.web.forms import KEY, Letter, digest, new_key, read_letter
 from app.web.last import remember_test
-from app.web.security import account
+from app.web.limits import account
 from app.web.zone import shown_zone
 
 blueprint = Blueprint("trial", __name__)

@@ -12,7 +12,8 @@ from quart.typing import TestClientProtocol as Client
 
 from app.config import Settings
 from app.web import STATIC, create_app
-from app.web.security import MOST_REMEMBERED, Remembered, own_path
+from app.web.limits import MOST_REMEMBERED, Remembered
+from app.web.security import own_path
 
 OUR_PAGE = {"Sec-Fetch-Site": "same-origin"}
 
