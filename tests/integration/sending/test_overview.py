@@ -56,7 +56,7 @@ def test_the_causes_equal_the_rows(office: Office) -> None:
     causes = [fault for (fault,) in office.all(overview.causes())]
     assert {fault.id: fault.n for fault in causes} == Counter(fault_id for fault_id, _ in failed)
     assert [fault.words for fault in causes] == ["550 5.1.1 …@…: no such user", "554 5.7.1 spam"]
-    counted = {cause: tasks for cause, tasks, _ in office.all(overview.tasks_of([fault.id for fault in causes]))}
+    counted = {cause: tasks for cause, tasks, *_ in office.all(overview.tasks_of([fault.id for fault in causes]))}
     assert counted == Counter(fault_id for fault_id, _ in set(failed))
 
 
