@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -35,8 +35,16 @@ Line = Sequence[Any]
 
 @blueprint.get("/export.csv")
 async def as_csv() -> ResponseReturnValue:
-    """Everything that fits the history's filter. RFC 4180 in UTF-8, with the mark by which Excel knows it."""
-    return await _file("csv", "text/csv; charset=utf-8; header=present", cells, b"\xef\xbb\xbf" + cells([COLUMNS]))
+    """Everything that fits the history's filter. RFC 4180 in UTF-8, with the mark by which Excel knows it.
+
+    Times are as spreadsheets read them; the zone that they are in is the last column.
+    """
+
+    def written(lines: Sequence[Line]) -> bytes:
+        return cells([*line, zone] for line in lines)
+
+    zone, head = shown_zone(), b"\xef\xbb\xbf" + cells([[*COLUMNS, "time_zone"]])
+    return await _file("csv", "text/csv; charset=utf-8; header=present", written, head)
 
 
 @blueprint.get("/export.ndjson")
@@ -76,11 +84,11 @@ async def _lines(database: AsyncDatabase, filter: Filter, zone: ZoneInfo) -> Asy
     """
     before = NEWEST
     while found := await _read(database, export.tasks(filter, before)):
-        tasks = {task.task_id: _plain(task[: len(OF_TASK)], zone) for task in found}
+        tasks = {task.task_id: _there(task[: len(OF_TASK)], zone) for task in found}
         for task_ids in export.together(found):
             rows = await _read(database, export.recipients(filter, task_ids))
             while rows:
-                yield [[*tasks[row.task_id], *_plain(row[1:], zone)] for row in rows]
+                yield [[*tasks[row.task_id], *_there(row[1:], zone)] for row in rows]
                 further = export.recipients(filter, task_ids, after=rows[-1].address)
                 rows = await _read(database, further) if len(rows) == export.ROWS else []
         before = found[-1].task_id
@@ -91,15 +99,12 @@ async def _read(database: AsyncDatabase, statement: Any) -> Sequence[Row[Any]]:
         return (await db.execute(statement)).all()
 
 
-def _plain(values: Sequence[Any], zone: ZoneInfo) -> list[Any]:
-    """Instants as RFC 3339, in the zone in which pages show times."""
-    return [
-        each.astimezone(zone).isoformat(timespec="microseconds") if isinstance(each, datetime) else each
-        for each in values
-    ]
+def _there(values: Sequence[Any], zone: ZoneInfo) -> list[Any]:
+    """Instants in the zone in which pages show times."""
+    return [each.astimezone(zone) if isinstance(each, datetime) else each for each in values]
 
 
-def cells(lines: Sequence[Line]) -> bytes:
+def cells(lines: Iterable[Line]) -> bytes:
     """Lines of CSV, formulas defused."""
     text = io.StringIO()
     csv.writer(text).writerows([_cell(value) for value in line] for line in lines)
@@ -107,10 +112,20 @@ def cells(lines: Sequence[Line]) -> bytes:
 
 
 def _cell(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M:%S}"
     return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
 
 
 def objects(lines: Sequence[Line]) -> bytes:
-    """Lines of NDJSON."""
+    """Lines of NDJSON, times as in RFC 3339."""
     each: list[Mapping[str, Any]] = [dict(zip(COLUMNS, line, strict=True)) for line in lines]
-    return "".join(json.dumps(one, ensure_ascii=False, separators=(",", ":")) + "\n" for one in each).encode()
+    return "".join(_object(one) + "\n" for one in each).encode()
+
+
+def _object(one: Mapping[str, Any]) -> str:
+    return json.dumps(one, ensure_ascii=False, separators=(",", ":"), default=_instant)
+
+
+def _instant(at: datetime) -> str:
+    return at.isoformat(timespec="microseconds")

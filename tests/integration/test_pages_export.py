@@ -32,6 +32,12 @@ async def objects(client: Client, query: str = "") -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines]
 
 
+def as_cell(value: Any) -> str:
+    if isinstance(value, str) and re.match(r"\d{4}-\d\d-\d\dT", value):
+        return f"{datetime.fromisoformat(value):%Y-%m-%d %H:%M:%S}"
+    return "" if value is None else str(value)
+
+
 async def test_each_recipient_is_a_line_with_all_that_is_known_of_it(person: Client, database: Database) -> None:
     at = datetime(2026, 12, 8, 9, tzinfo=UTC)
     store(database, "홍길동 <hong@example.com>", "anna@example.com", queue="low", title='봄 소식, "첫째"\n호')
@@ -49,7 +55,8 @@ async def test_each_recipient_is_a_line_with_all_that_is_known_of_it(person: Cli
     assert gone["created_at"] == "2026-12-08T09:00:00.000000+00:00"
     assert all(datetime.fromisoformat(one["updated_at"]).tzinfo for one in (gone, sent))
     in_cells = await table(person)
-    assert in_cells == [{name: "" if it is None else str(it) for name, it in one.items()} for one in (gone, sent)]
+    assert in_cells == [{name: as_cell(it) for name, it in one.items()} | {"time_zone": "UTC"} for one in (gone, sent)]
+    assert in_cells[0]["created_at"] == "2026-12-08 09:00:00"
 
 
 async def test_a_spreadsheet_knows_the_file_and_a_browser_saves_it(person: Client, database: Database) -> None:
