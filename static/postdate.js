@@ -606,7 +606,8 @@ function people(form) {
   };
   adding.addEventListener("input", typing);
   adding.addEventListener("compositionend", typing);
-  adding.addEventListener("blur", () => setTimeout(take, 200)); // not under the pointer that is just pressing a button
+  // Not under the pointer that is just pressing a button, and not from under somebody who goes on typing.
+  adding.addEventListener("blur", () => setTimeout(() => document.activeElement !== adding && take(), 200));
   adding.addEventListener("keydown", (event) => {
     if (event.isComposing || event.keyCode === 229) return;
     if (event.key === "Enter") take();

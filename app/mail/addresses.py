@@ -101,7 +101,7 @@ def _why_not(text: str) -> str:
 
 def _foreign(address: str) -> str | None:
     """The first letter of another alphabet within a word of Latin letters: what only looks like somebody's address."""
-    for word in re.findall(r"[^\W\d_]+", address):
+    for word in [] if address.isascii() else re.findall(r"[^\W\d_]+", address):
         foreign = [letter for letter in word if unicodedata.name(letter, "").startswith(LOOKALIKES)]
         if foreign and any(unicodedata.name(letter, "").startswith("LATIN") for letter in word):
             return str(foreign[0])
