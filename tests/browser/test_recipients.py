@@ -149,3 +149,13 @@ def test_without_the_script_a_file_is_read_and_bad_lines_are_left_out(new_page: 
     expect(page.locator("#recipients-said li")).to_have_count(0)
     said(page, language, 2)
     expect(page.locator("#recipients")).to_have_value(KOREAN)
+
+
+def test_who_comes_back_to_the_field_goes_on_typing(new_page: NewPage) -> None:
+    page = compose(new_page())
+    page.locator("#adding").fill("mina@exa")
+    page.locator("#adding").evaluate("field => { field.blur(); field.focus(); }")
+    page.wait_for_timeout(400)  # in which it would have become a chip
+    expect(page.locator("#adding")).to_have_value("mina@exa")
+    page.locator("#subject").focus()
+    expect(page.locator(".chip")).to_have_count(1)
