@@ -50,9 +50,13 @@ async def invite(database: AsyncDatabase, email: str) -> str | None:
     return secret
 
 
-async def shut_out(database: AsyncDatabase, user_id: int) -> str | None:
-    """End the account's sessions, and take its password and its links away; its address. None if there is none."""
-    shut = update(User).where(User.id == user_id).values(password_hash=None, epoch=User.epoch + 1)
+async def shut_out(database: AsyncDatabase, user_id: int, but: str) -> str | None:
+    """End the account's sessions, and take its password and its links away; its address. None: no such account.
+
+    Never that of the address `but`.
+    """
+    shut = update(User).where(User.id == user_id, User.email != but)
+    shut = shut.values(password_hash=None, epoch=User.epoch + 1)
     async with database.writing() as db:
         email: str | None = await db.scalar(shut.returning(User.email))
         await db.execute(delete(SignInLink).where(SignInLink.user_id == user_id))

@@ -13,7 +13,7 @@ from app.mail import N_, Mistake
 from app.mail.addresses import parse
 from app.tasks.request import Mistakes
 from app.web import access, postdate
-from app.web.accounts import LONGEST_PASSWORD, User, spelled, with_password
+from app.web.accounts import LONGEST_PASSWORD, spelled, with_password
 from app.web.i18n import gettext, translate
 from app.web.limits import account
 from app.web.security import begin_session
@@ -41,7 +41,7 @@ async def _page(mistakes: Mistakes | None = None, **typed: str) -> ResponseRetur
         "account.html",
         errors={name: [translate(each) for each in some] for name, some in (mistakes or {}).items()},
         typed=typed,
-        by_setting=_by_setting(g.user),
+        by_setting=_by_setting(),
         shortest=SHORTEST_PASSWORD,
         people=await access.accounts(database),
         tokens=await access.tokens(database),
@@ -50,9 +50,9 @@ async def _page(mistakes: Mistakes | None = None, **typed: str) -> ResponseRetur
     return page, 422 if mistakes else 200
 
 
-def _by_setting(user: User) -> bool:
-    """Whether ADMIN_PASSWORD says the password at each start; another one would hold only until then."""
-    return user.email == spelled(postdate().settings.admin_email)
+def _by_setting() -> str:
+    """The account whose password ADMIN_PASSWORD says at each start; what is done to it here would hold until then."""
+    return spelled(postdate().settings.admin_email)
 
 
 @blueprint.post("/account/password")
@@ -60,7 +60,7 @@ def _by_setting(user: User) -> bool:
 async def password() -> ResponseReturnValue:
     """Set or change it; every other session of the account ends."""
     form, user = await request.form, g.user
-    if _by_setting(user):
+    if user.email == _by_setting():
         return redirect(url_for("account.show"), 303)
     wanted = form.get("new", "")
     if not SHORTEST_PASSWORD <= len(wanted) <= LONGEST_PASSWORD:
@@ -101,7 +101,7 @@ async def shut_out(user_id: int) -> ResponseReturnValue:
     """End somebody else's access at once. What they wrote remains, with their name."""
     if user_id == g.user.id:
         abort(400)
-    email = await access.shut_out(postdate().database, user_id) or abort(404)
+    email = await access.shut_out(postdate().database, user_id, but=_by_setting()) or abort(404)
     log.info("access ended", who=g.user.email, email=email)
     await flash(gettext("{email} can’t sign in any more, and is signed out everywhere.", email=email), "success")
     return redirect(url_for("account.show", _anchor="people"), 303)

@@ -1,15 +1,25 @@
 """The page of one's own account: its password, signing out everywhere, and the programs' tokens."""
 
 import re
+from pathlib import Path
 
+import pytest
 from quart import Quart
 from quart.typing import TestClientProtocol as Client
 
-from app.config import Settings
+from app.config import Settings, read_settings
 from app.db import Database
 from app.web.accounts import new_token, sign_in_link
 
 OUR_PAGE = {"Sec-Fetch-Site": "same-origin"}
+
+
+@pytest.fixture
+def settings(database_url: str, redis_url: str, tmp_path: Path, request: pytest.FixtureRequest) -> Settings:
+    env = {"DATABASE_URL": database_url, "REDIS_URL": redis_url, "SECRET_KEY": "a key for tests only", "TZ": "UTC"}
+    return read_settings(env | getattr(request, "param", {}), var=tmp_path / "var")
+
+
 FIRST, SECOND = "the first password", "the second password"
 
 
@@ -128,3 +138,17 @@ async def test_a_link_is_good_no_more_once_access_was_ended(person: Client, app:
 async def test_nobody_ends_their_own_access_by_it(person: Client) -> None:
     assert (await person.post("/account/people/1/shut-out", headers=OUR_PAGE)).status_code == 400
     assert await signed_in(person)
+
+
+@pytest.mark.parametrize("settings", [{"ADMIN_EMAIL": "Boss@example.com", "ADMIN_PASSWORD": FIRST}], indirect=True)
+async def test_the_account_of_the_settings_stays_as_they_say(app: Quart, database: Database) -> None:
+    boss, mina = app.test_client(), app.test_client()
+    await boss.post("/sign-in", headers=OUR_PAGE, form={"email": "boss@example.com", "password": FIRST})
+    assert await save(boss, SECOND, FIRST) == 303
+    await boss.post("/account/people", headers=OUR_PAGE, form={"email": "mina@example.com"})
+    page = await (await boss.get("/account")).get_data(as_text=True)
+    assert "is the setting ADMIN_PASSWORD" in page
+    await mina.get(re.findall("(/sign-in/[^<]+)</code>", page)[0])
+    assert "/shut-out" not in await (await mina.get("/account")).get_data(as_text=True)
+    assert (await mina.post("/account/people/1/shut-out", headers=OUR_PAGE)).status_code == 404
+    assert await signed_in(boss)
