@@ -35,13 +35,13 @@ async def accounts(database: AsyncDatabase) -> list[User]:
 async def invite(database: AsyncDatabase, email: str) -> str | None:
     """The secret of a link that signs this account in once; it is made where there is none. None: it has a password.
 
-    Nobody gets into an account that somebody else uses.
+    Whoever was in an account without a password is signed out of it: no two people share one without noticing.
     """
     secret = secrets.token_urlsafe(32)
-    known = select(User.id).where(User.email == email, User.password_hash.is_(None))
+    known = update(User).where(User.email == email, User.password_hash.is_(None)).values(epoch=User.epoch + 1)
     try:
         async with database.writing() as db:
-            user_id = await db.scalar(known)
+            user_id = await db.scalar(known.returning(User.id))
             if user_id is None:
                 user_id = (await db.execute(insert(User).values(email=email).returning(User.id))).scalar_one()
             await db.execute(insert(SignInLink).values(digest=digest(secret), user_id=user_id, until=now(LINK_HOLDS)))
@@ -59,7 +59,8 @@ async def shut_out(database: AsyncDatabase, user_id: int, but: str) -> str | Non
     shut = shut.values(password_hash=None, epoch=User.epoch + 1)
     async with database.writing() as db:
         email: str | None = await db.scalar(shut.returning(User.email))
-        await db.execute(delete(SignInLink).where(SignInLink.user_id == user_id))
+        if email is not None:
+            await db.execute(delete(SignInLink).where(SignInLink.user_id == user_id))
     return email
 
 

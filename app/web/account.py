@@ -27,6 +27,7 @@ LIMITS = [RateLimit(5, timedelta(minutes=1), account)]
 NOT_YOURS = N_("This is not your current password.")
 WRONG_LENGTH = N_("A password has from {least} to {most} characters.")
 HAS_PASSWORD = N_("This person has an account already, and signs in with a password.")
+YOURSELF = N_("This is your own account.")
 
 
 @blueprint.get("/account")
@@ -84,6 +85,8 @@ async def invite() -> ResponseReturnValue:
     email = (await request.form).get("email", "")
     try:
         address = spelled(parse(email).address)
+        if address == g.user.email:
+            raise Mistake(YOURSELF)
         secret = await access.invite(postdate().database, address)
         if secret is None:
             raise Mistake(HAS_PASSWORD)

@@ -36,6 +36,9 @@ def _told(letter: Letter, asked: Request, task: Task) -> Markup:
     if task.scheduled_at:
         told = gettext("Scheduled: {template} to {to}, for {time}.", template=task.template, to=to,
                        time=i18n.moment(task.scheduled_at, zone))  # fmt: skip
+    elif task.status == TaskStatus.SCHEDULED:  # until it can't be undone any more
+        wait = i18n.span(asked.undo_seconds)
+        told = gettext("Goes out in {span}: {template} to {to}.", span=wait, template=task.template, to=to)
     else:
         told = gettext("On its way: {template} to {to}, {time}.", template=task.template, to=to,
                        time=i18n.moment(task.created_at, zone))  # fmt: skip

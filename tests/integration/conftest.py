@@ -72,10 +72,10 @@ def redis(redis_url: str) -> Iterator[Redis]:
 
 
 @pytest.fixture
-def settings(database_url: str, redis_url: str, tmp_path: Path) -> Settings:
-    """Those of an app on both, as the environment would give them."""
+def settings(database_url: str, redis_url: str, tmp_path: Path, request: pytest.FixtureRequest) -> Settings:
+    """Those of an app on both, as the environment would give them; a test may name others (indirectly)."""
     env = {"DATABASE_URL": database_url, "REDIS_URL": redis_url, "SECRET_KEY": "a key for tests only", "TZ": "UTC"}
-    return read_settings(env | {"UNDO_SECONDS": "0"}, var=tmp_path / "var")
+    return read_settings(env | {"UNDO_SECONDS": "0"} | getattr(request, "param", {}), var=tmp_path / "var")
 
 
 @pytest.fixture

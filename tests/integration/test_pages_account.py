@@ -1,24 +1,15 @@
-"""The page of one's own account: its password, signing out everywhere, and the programs' tokens."""
+"""The page of an account: its password, signing out everywhere, other people, and the programs' tokens."""
 
 import re
-from pathlib import Path
 
 import pytest
 from quart import Quart
 from quart.typing import TestClientProtocol as Client
 
-from app.config import Settings, read_settings
+from app.config import Settings
 from app.db import Database
 from app.web.accounts import new_token, sign_in_link
-
-OUR_PAGE = {"Sec-Fetch-Site": "same-origin"}
-
-
-@pytest.fixture
-def settings(database_url: str, redis_url: str, tmp_path: Path, request: pytest.FixtureRequest) -> Settings:
-    env = {"DATABASE_URL": database_url, "REDIS_URL": redis_url, "SECRET_KEY": "a key for tests only", "TZ": "UTC"}
-    return read_settings(env | getattr(request, "param", {}), var=tmp_path / "var")
-
+from tests.integration.conftest import OUR_PAGE
 
 FIRST, SECOND = "the first password", "the second password"
 
@@ -152,3 +143,28 @@ async def test_the_account_of_the_settings_stays_as_they_say(app: Quart, databas
     assert "/shut-out" not in await (await mina.get("/account")).get_data(as_text=True)
     assert (await mina.post("/account/people/1/shut-out", headers=OUR_PAGE)).status_code == 404
     assert await signed_in(boss)
+
+
+async def test_a_link_for_an_account_without_a_password_signs_out_whoever_was_in_it(person: Client, app: Quart) -> None:
+    async def invite() -> str:
+        await person.post("/account/people", headers=OUR_PAGE, form={"email": "mina@example.com"})
+        page = await (await person.get("/account")).get_data(as_text=True)
+        return re.findall("(/sign-in/[^<]+)</code>", page)[0]
+
+    mina, other = app.test_client(), app.test_client()
+    await mina.get(await invite())
+    assert await signed_in(mina)
+    await other.get(await invite())
+    assert (await signed_in(mina), await signed_in(other)) == (False, True)
+
+
+async def test_nobody_invites_themselves(person: Client) -> None:
+    answer = await person.post("/account/people", headers=OUR_PAGE, form={"email": "Admin@postdate.local"})
+    assert answer.status_code == 422
+    assert await signed_in(person)
+
+
+async def test_passwords_are_not_guessed_at_without_end(app: Quart, database: Database, settings: Settings) -> None:
+    here = await by_link(app, database, settings)
+    await save(here, FIRST)
+    assert [await save(here, SECOND, f"a guess {n}") for n in range(5)] == [422] * 4 + [429]

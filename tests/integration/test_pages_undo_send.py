@@ -53,6 +53,8 @@ async def test_a_mail_sent_now_waits_and_can_be_undone_from_everywhere(person: C
     assert (task.status, task.scheduled_at) == ("scheduled", None)
     history = await page_of(person)
     assert history.count('<form class="undo" action="/tasks/1/undo" method="post">') == 2, "message and row"
+    assert "Goes out in 1 minute: email/welcome to anna@example.com." in history
+    assert "On its way" not in history
     assert re.search(r'data-undo="(60|59)" data-counting="Undo \({n} s\)"', history)
     assert 'action="/tasks/1/undo"' in await page_of(person, "/tasks/1")
 
