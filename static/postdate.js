@@ -228,9 +228,8 @@ function mended(id) {
   document.getElementById(`${id}-wrong`)?.remove();
   const field = document.getElementById(id);
   if (field) field.ariaInvalid = null;
-  const summary = one(".summary");
-  for (const link of all("li a", summary ?? document.createElement("p"))) if (link.hash === `#${id}`) link.closest("li").remove();
-  if (summary && one("ul", summary) && !one("li", summary)) summary.remove();
+  for (const link of all(".summary li a")) if (link.hash === `#${id}`) link.closest("li").remove();
+  one(".summary:has(ul):not(:has(li))")?.remove();
 }
 
 // The form that is asked for anew, with everything in it, as its other buttons do without this script. One asks after

@@ -146,7 +146,8 @@ def _person(cells: list[str] | None, table: Table) -> Person:
     address = cells[table.address].strip() if table.address < len(cells) else ""
     if not address:
         raise Mistake(N_("There is no address in this row."))
-    mailbox = parse(understood(address)[0] if len(understood(address)) == 1 else address)
+    several = understood(address)
+    mailbox = parse(several[0] if len(several) == 1 else address)
     if name and values.get(name):
         mailbox = replace(mailbox, name=named(values[name]))
     elif name:

@@ -80,7 +80,7 @@ class Row:
 
 
 def _row(task: Task, address: str, templates: Templates) -> Row:
-    return Row(task, address or "", task.title or subject(task, templates), moment_of(task))
+    return Row(task, address or "", subject(task, templates), moment_of(task))
 
 
 def moment_of(task: Task) -> datetime:
@@ -113,7 +113,9 @@ def begun(task: Task) -> str:
 
 
 def subject(task: Task, templates: Templates) -> str:
-    """The subject, filled in as far as the task alone can do it."""
+    """What lists call the task: its title; for one of a version that kept none, its subject as far as it is known."""
+    if task.title:
+        return task.title
     template = find(templates, task.template)
     source = task.subject or (template.subject if template else "")
     try:
