@@ -1,9 +1,5 @@
-"""Every page, in both languages, light and dark, wide and narrow: no fault for axe, no sideways scroll, a picture.
+"""Every page, in both languages, light and dark, wide and narrow: no fault for axe, no sideways scroll, a picture."""
 
-Every page is looked at in every pair of these; with EVERY_WAY=1 in the environment, in all of them together.
-"""
-
-import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -21,8 +17,7 @@ from app.tasks.submit import new_deliveries, new_task
 from tests.browser.conftest import OUT, NewPage, Site
 from tests.parts import answer
 
-EVERY_WAY = [(width, theme) for width in (1180, 390) for theme in ("light", "dark")]
-SOME_WAYS = {"en": [(1180, "light"), (390, "dark")], "ko": [(1180, "dark"), (390, "light")]}
+WAYS = [(width, theme) for width in (1180, 390) for theme in ("light", "dark")]
 FORMS = ["compose", "later", "mistakes", "confirm"]
 ADDRESSES = {
     "history": "/history",
@@ -157,7 +152,7 @@ def test_a_page_is_without_fault(new_page: NewPage, name: str, language: str) ->
     assert page.locator("html").get_attribute("lang") == language
     page.evaluate(AXE_SCRIPT)
     OUT.mkdir(parents=True, exist_ok=True)
-    for width, theme in EVERY_WAY if os.environ.get("EVERY_WAY") else SOME_WAYS[language]:
+    for width, theme in WAYS:
         page.set_viewport_size({"width": width, "height": 900})
         page.emulate_media(color_scheme=theme, reduced_motion="reduce")  # type: ignore[arg-type]
         page.screenshot(path=OUT / f"{name}-{width}-{theme}-{language}.png", full_page=True)
