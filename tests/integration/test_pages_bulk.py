@@ -231,3 +231,25 @@ async def test_the_history_has_a_box_for_each_row_and_the_bar_keeps_the_filter(
     bar = page[page.index('id="bulk"') :]
     assert '<input type="hidden" name="status" value="scheduled">' in bar
     assert '<input type="hidden" name="q" value="a">' in bar
+
+
+TABS = ["scheduled", "sending", "finished", "failed", "attention", "cancelled"]
+
+
+@pytest.mark.parametrize("tab", ["", *TABS])
+async def test_a_tab_offers_what_can_be_done_to_its_mails(person: Client, database: Database, tab: str) -> None:
+    some(database, "scheduled", "queued", "started", "finished", "cancelled")
+    for status in ("failed", "unknown"):
+        task_id = store(database, "anna@example.com")
+        with database.writing() as db:
+            db.execute(update(Delivery).where(Delivery.task_id == task_id).values(status=status))
+            db.execute(update(Task).where(Task.id == task_id).values(status="failed", attention=True, **{status: 1}))
+    with database.writing() as db:
+        db.execute(update(Task).where(Task.status == "scheduled").values(held=True, attention=True))
+    offered = set(re.findall(r'name="action" value="(\w+)"', await page_of(person, f"/history?status={tab}")))
+    possible = set()
+    for action in ("cancel", "retry", "now", "arrived", "again"):
+        _, page = await post(person, "/bulk", status=tab, action=action, all=1)
+        possible |= {action} if int(hidden(page)["total"]) else set()
+    # Of everything at once, nobody knows what became of all that is unknown.
+    assert offered == (possible if tab else possible - {"arrived", "again"})

@@ -152,3 +152,11 @@ async def test_a_template_that_is_gone_does_not_break_the_page(person: Client, d
 async def test_strangers_are_sent_to_sign_in(app: Quart, database: Database) -> None:
     answer = await app.test_client().get("/history")
     assert (answer.status_code, answer.headers["Location"]) == (303, "/sign-in?next=/history")
+
+
+async def test_what_is_scheduled_comes_in_the_order_in_which_it_leaves(person: Client, database: Database) -> None:
+    for title, day in (("third", 9), ("first", 2), ("second", 5)):
+        store(database, scheduled_at=datetime(2031, 1, day, tzinfo=UTC), title=title)
+    page = await page_of(person, "/history?status=scheduled")
+    assert re.findall(r">(first|second|third)</a>", page) == ["first", "second", "third"]
+    assert re.findall(r">(first|second|third)</a>", await page_of(person)) == ["second", "first", "third"]

@@ -15,6 +15,7 @@ from app.tasks.books import Hour
 from app.tasks.model import Delivery
 from tests.integration.conftest import OUR_PAGE
 from tests.integration.test_pages_compose import GOOD, at_field, stored, the_task
+from tests.integration.test_pages_history import page_of
 from tests.parts import answer as worker_answers
 
 KEYS = [f"{n}2345678-1234-4234-8234-123456789012" for n in range(10)]
@@ -140,3 +141,8 @@ async def test_it_is_in_no_list_and_no_figure_whatever_becomes_of_it(
 async def test_too_many_within_a_minute_are_too_often(person: Client) -> None:
     answers = [await person.post("/compose/test", form=GOOD | {"test_to": ""}, headers=OUR_PAGE) for _ in range(21)]
     assert [answer.status_code for answer in answers] == [422] * 20 + [429]
+
+
+async def test_the_address_of_the_last_test_is_there_again(person: Client) -> None:
+    await trial(person, test_to="me@example.com")
+    assert re.search(r'id="test_to"[^>]* value="me@example.com"', await page_of(person, "/compose"))
