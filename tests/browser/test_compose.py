@@ -212,6 +212,17 @@ def test_what_is_mended_is_no_longer_said_to_be_wrong(page: Page, language: str)
     expect(page.locator(".summary, .wrong")).to_have_count(0)
 
 
+def test_what_only_the_server_knows_to_be_wrong_is_said_until_it_is_changed(page: Page) -> None:
+    page.locator("label", has=page.locator("#when-later")).click()
+    page.locator("#scheduled_at").fill("2226-01-01T09:00")
+    page.locator("#send").click()
+    expect(page.locator(".summary li")).to_have_count(1)
+    page.locator("[name='variables.name']").fill("Ben")
+    expect(page.locator("#scheduled_at-wrong")).to_be_visible()
+    page.locator("#scheduled_at").fill("2030-01-01T09:00")
+    expect(page.locator(".summary, .wrong")).to_have_count(0)
+
+
 def test_which_of_two_equal_times_is_asked_while_it_is_typed(page: Page) -> None:
     page.get_by_text("Later", exact=True).click()
     page.locator("#zone").select_option("Europe/London")
