@@ -4,10 +4,18 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
+from app.mail import N_
 from app.mail.addresses import CONTROLS
 
 REPLY_LIMIT = 1000
 LONGEST_WAIT = 86_400.0
+
+NOT_CONNECTED = N_("Could not connect to {where}: {why}.")
+CUT_OFF = N_("The connection to {where} was lost before the message was handed over.")
+NOT_TRUSTED = N_("The certificate of {where} cannot be trusted: {why}.")
+NO_REPLY = N_("The message was handed over, but the mail server did not reply.")
+OWN_WORDS = (NOT_CONNECTED, CUT_OFF, NOT_TRUSTED, NO_REPLY)
+"""What is on record where a server said nothing, with its place and the system's words filled in."""
 
 # RFC 4954 6: the server wants a sign-in, or did not like ours. That is never the recipient's doing.
 SIGN_IN_REFUSED = frozenset({530, 534, 535, 538})

@@ -36,7 +36,7 @@ RELAY = N_("The server does not pass mail on to other domains for us. Please che
 NOT_TAKEN = N_("The server refused the message and gave no reason that is known.")
 NO_CONNECTION = N_("No connection to the mail server.")
 LOST = N_("The connection broke before the message was handed over.")
-UNHEARD = N_("The message was handed over, and then no answer was heard. It may have arrived.")
+UNHEARD = N_("The message was handed over, and then the server did not reply. It may have arrived.")
 UNTRUSTED = N_("The mail server's certificate cannot be trusted, so it was given nothing.")
 
 # RFC 3463, and RFC 4954, 6531, 7372, 7505 with it. What depends on the class (4 or 5) names it. Codes that say little
@@ -63,7 +63,7 @@ _WORDS = tuple(
     for words, sentence in (
         (r"^Could not connect to ", NO_CONNECTION),
         (r"^The connection to .* was lost before", LOST),
-        (r"^The message was handed over, but no answer", UNHEARD),
+        (r"^The message was handed over, but (the mail server did not reply|no answer)", UNHEARD),
         (r"^The certificate of .* cannot be trusted", UNTRUSTED),
         (r"gr[ea]y-? ?list", PUT_OFF),
         (r"\b(spf|dkim|dmarc)\b|unauthenticated (e-?mail|message)", NOT_VERIFIED),

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from app.mail.addresses import CONTROLS, Mailbox
-from app.mail.outcome import Kind, Outcome, Phase, answered, silent
+from app.mail.outcome import CUT_OFF, NO_REPLY, NOT_CONNECTED, NOT_TRUSTED, Kind, Outcome, Phase, answered, silent
 from app.mail.server import Server, connect, open_socket, parse_url
 
 __all__ = ["Connection", "Kind", "Outcome", "Server", "parse_url"]
@@ -113,15 +113,15 @@ class Connection:
     def _sentence(self, error: OSError) -> str:
         where = f"{self.server.host}:{self.server.port}"
         if self._phase is Phase.handed_over:
-            return "The message was handed over, but no answer of the mail server was heard."
+            return NO_REPLY
         if self._phase is not Phase.connect:
-            return f"The connection to {where} was lost before the message was handed over."
+            return CUT_OFF.format(where=where)
         if isinstance(error, smtplib.SMTPResponseException):
             words = error.smtp_error
             return f"{error.smtp_code} {words.decode('utf-8', 'replace') if isinstance(words, bytes) else words}"
         if isinstance(error, ssl.SSLCertVerificationError):
-            return f"The certificate of {where} cannot be trusted: {error.verify_message}."
-        return f"Could not connect to {where}: {error.strerror or error}."
+            return NOT_TRUSTED.format(where=where, why=error.verify_message)
+        return NOT_CONNECTED.format(where=where, why=error.strerror or error)
 
     def _tidy(self, outcome: Outcome) -> None:
         if outcome.kind in (Kind.trouble, Kind.unknown):

@@ -14,8 +14,8 @@ from app.tasks.search import ids
 
 PAGE = 50
 
-WORKER_ALIVE = 30
-"""Seconds without a sign of life after which a worker counts as gone."""
+WORKER_ALIVE = 15
+"""Seconds without a sign of life, of which there is one a second, after which a worker counts as gone."""
 
 
 def tasks(filter: Filter, limit: int = PAGE) -> Select[Task, str]:
@@ -115,10 +115,16 @@ MISSED = (DeliveryStatus.FAILED, DeliveryStatus.CANCELLED)
 """Who surely did not get it, and will not by itself."""
 
 
-def everybody(task_id: int, statuses: Sequence[str] | None = None) -> Select[str, str, dict[str, Any]]:
-    """Address, name and variables of each recipient (with one of `statuses`), in the order in which they were given."""
+def everybody(task_id: int) -> Select[str, str, dict[str, Any]]:
+    """Address, name and variables of each recipient, in the order in which they were given."""
     found = select(Delivery.address, Delivery.name, Delivery.variables).where(Delivery.task_id == task_id)
-    return (found.where(Delivery.status.in_(statuses)) if statuses else found).order_by(Delivery.id)
+    return found.order_by(Delivery.id)
+
+
+def missed(task_id: int, address: str | None = None) -> Select[str, str, dict[str, Any]]:
+    """The same of those who surely did not get it; or of the one with this address, if they did not."""
+    found = everybody(task_id).where(Delivery.status.in_(MISSED))
+    return found.where(Delivery.address == address) if address else found
 
 
 def events(task_id: int, limit: int = 1000, before: int | None = None) -> Select[TaskEvent]:

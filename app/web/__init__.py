@@ -106,6 +106,7 @@ def _install(app: Quart, settings: Settings) -> None:
     )
 
     app.add_template_global(lambda: app.blueprints, "blueprints")
+    app.add_template_global(history.is_overdue, "is_overdue")
     i18n.install(app)
     app.before_request(_refuse_large_pages)
     security.install(app)

@@ -21,9 +21,14 @@ Recipients = Sequence[Row[str, str, dict[str, Any]]]
 TO_QUOTE = frozenset(',;<>"\\')
 
 
-async def letter_of(task_id: int, missed: bool = False) -> Letter:
-    """The form that makes another task like this one, with a key of its own; or to those whom it `missed`."""
-    task, recipients = await _find(task_id, queries.MISSED if missed else None)
+EVERYBODY_MISSED = "missed"
+
+
+async def letter_of(task_id: int, to: str = "") -> Letter:
+    """The form that makes another task like this one, with a key of its own. With `to`, only for whom it missed: all of
+    them (EVERYBODY_MISSED), or the one with this address.
+    """
+    task, recipients = await _find(task_id, to)
     moment = _moment(task)
     return Letter(
         recipients=written(recipients, task.variables),
@@ -39,10 +44,11 @@ async def letter_of(task_id: int, missed: bool = False) -> Letter:
     )
 
 
-async def _find(task_id: int, statuses: Sequence[str] | None) -> tuple[Task, Recipients]:
+async def _find(task_id: int, to: str) -> tuple[Task, Recipients]:
+    missed = queries.missed(task_id, None if to == EVERYBODY_MISSED else to)
     async with postdate().database.reading() as db:
         task: Task | None = await db.scalar(queries.task(task_id))
-        recipients = (await db.execute(queries.everybody(task_id, statuses))).all()
+        recipients = (await db.execute(missed if to else queries.everybody(task_id))).all()
     return task or abort(404), recipients
 
 

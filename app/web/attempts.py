@@ -1,6 +1,9 @@
 """What became of a recipient's message, in plain sentences: what the server meant, and what happens next."""
 
+import re
+
 from app.mail import N_
+from app.mail.outcome import OWN_WORDS
 from app.mail.said import explain
 from app.tasks.model import Delivery, DeliveryStatus, Task
 from app.web.i18n import gettext, relative
@@ -14,6 +17,22 @@ NEXT = {
 }
 OUT_OF_ATTEMPTS = N_("That was the last attempt: it is not tried again by itself.")
 SOON = N_("It is tried again as soon as its task goes on.")
+
+
+_OWN_WORDS = [
+    (text, re.compile(re.sub(r"\\{(\w+)\\}", r"(?P<\1>.+)", re.escape(text)), re.DOTALL)) for text in OWN_WORDS
+]
+
+
+def by_server(reply: str) -> bool:
+    """Whether these are a mail server's own words, which begin with its code (RFC 5321 4.2), and not ours."""
+    return reply[:3].isdigit()
+
+
+def said(reply: str) -> str:
+    """A server's words as they are; our own, where it said none, in the language in use."""
+    found = next(((text, match) for text, words in _OWN_WORDS if (match := words.fullmatch(reply))), None)
+    return gettext(found[0], **found[1].groupdict()) if found else gettext(reply)
 
 
 def meaning(reply: str | None) -> str:

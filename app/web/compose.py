@@ -56,9 +56,9 @@ DEFAULT_QUEUE_FIRST = sorted(QUEUES, key=lambda name: name != "default")
 async def show() -> Response:
     """An empty form; `?template=` chooses one, `?from=` has all of that task in it, `?draft=` of that draft."""
     if number := request.args.get("from"):
-        missed = request.args.get("to") == "missed"
-        told = gettext("To those only who did not get the first one.") if missed else ""
-        return await page(await again.letter_of(int(number) if ID.fullmatch(number) else abort(404), missed), told=told)
+        to = request.args.get("to", "")
+        told = gettext("To those only who did not get the first one.") if to else ""
+        return await page(await again.letter_of(int(number) if ID.fullmatch(number) else abort(404), to), told=told)
     if key := request.args.get("draft"):
         letter, task = await drafts.opened(key)
         if task:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from math import ceil
 
@@ -22,6 +22,8 @@ from app.web.live import shared
 from app.web.zone import shown_zone
 
 blueprint = Blueprint("history", __name__)
+
+GRACE = timedelta(seconds=2)
 
 SOON = 2000  # milliseconds until a page with something under way looks again
 
@@ -88,6 +90,12 @@ def moment_of(task: Task) -> datetime:
     if task.status in (TaskStatus.SCHEDULED, TaskStatus.QUEUED):
         return task.due_at
     return task.ended_at or task.started_at or task.created_at
+
+
+def is_overdue(task: Task) -> bool:
+    """Whether its moment has passed and nobody has rung for it, which takes milliseconds where a worker runs."""
+    is_waiting = task.status == TaskStatus.SCHEDULED and not task.held
+    return is_waiting and task.due_at < datetime.now(UTC) - GRACE
 
 
 def undo_left(task: Task) -> int:

@@ -10,9 +10,10 @@ from app.mail import Mistake
 from app.mail.addresses import Mailbox
 from app.mail.edition import read_edition
 from app.tasks import queries
+from app.tasks.lifecycle import DECIDABLE
 from app.tasks.model import Delivery, Task
 from app.web import postdate
-from app.web.attempts import meaning, what_next
+from app.web.attempts import by_server, meaning, said, what_next
 from app.web.history import look_again
 from app.web.preview import PATIENCE
 from app.web.reading import FRAME_POLICY, VIEWS, Mail, read
@@ -54,6 +55,9 @@ async def show(task_id: int) -> str:
         one=delivery,
         events=events,
         meaning=meaning,
+        by_server=by_server,
+        said=said,
+        decidable=task.status in DECIDABLE,
         next=what_next(delivery, task),
         written=written,
         mail=mail,

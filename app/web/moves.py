@@ -7,14 +7,14 @@ from quart.typing import ResponseReturnValue
 from werkzeug.wrappers import Response as Redirect
 
 from app.tasks.lifecycle import WAITING
-from app.tasks.model import TaskStatus
+from app.tasks.model import Task, TaskStatus
 from app.web import postdate
 from app.web.history import begun, too_late
 from app.web.i18n import gettext, moment, span
 from app.web.moment import picked, read_moment
 from app.web.security import who
 from app.web.task import find, page
-from app.web.undo import button, read
+from app.web.undo import Undo, button, read
 from app.web.zone import shown_zone, zone_of
 
 blueprint = Blueprint("moves", __name__)
@@ -80,10 +80,11 @@ async def send_now(task_id: int) -> Redirect:
 
 @blueprint.post("/tasks/<int:task_id>/restore")
 async def restore(task_id: int) -> Redirect:
-    """Take back what the token was given out for, if nothing has happened to the task since."""
-    await find(task_id)
-    form = await request.form
-    done = read(form.get("token", ""), task_id)
+    """Take back what the token was given out for, if nothing has happened to the task since; without one, its being
+    cancelled, however long ago that was.
+    """
+    task, form = await find(task_id), await request.form
+    done = read(token, task_id) if (token := form.get("token")) is not None else _cancelling(task)
     if done is None:
         return await _back(task_id, "error", gettext("Too late to undo: that is possible for ten minutes."))
     if done.sends_at_once and form.get("at_once") != "yes":
@@ -98,6 +99,11 @@ async def restore(task_id: int) -> Redirect:
         return await _back(task_id, "success", gettext("Undone. Its time has passed, so it is being sent now."))
     at = moment(moved.due_at, shown_zone())
     return await _back(task_id, "success", gettext("Undone. It will be sent {time}.", time=at))
+
+
+def _cancelling(task: Task) -> Undo | None:
+    ended_at = task.ended_at if task.status == TaskStatus.CANCELLED and not task.test else None
+    return Undo(task.id, task.attempt, task.due_at, cancelled_at=ended_at) if ended_at else None
 
 
 async def _changed_since(task_id: int) -> str:

@@ -8,11 +8,11 @@ from quart.typing import ResponseReturnValue
 
 from app.mail import N_
 from app.tasks import queries
-from app.tasks.lifecycle import WAITING
+from app.tasks.lifecycle import DECIDABLE, WAITING
 from app.tasks.model import Task
 from app.tasks.request import Mistakes
 from app.web import postdate
-from app.web.attempts import meaning, what_next
+from app.web.attempts import by_server, meaning, said, what_next
 from app.web.compose import in_words
 from app.web.edit import is_open
 from app.web.history import look_again, moment_of, subject, undo_left
@@ -61,7 +61,11 @@ async def page(task: Task, typed: Moment | None = None, mistakes: Mistakes | Non
         subject=subject(task, postdate().templates),
         meaning=meaning,
         what_next=what_next,
+        by_server=by_server,
+        said=said,
+        left=task.recipients - task.sent - task.failed - task.unknown,
         waiting=task.status in WAITING,
+        decidable=task.status in DECIDABLE,
         editable=is_open(task),
         undo_left=undo_left(task),
         opened=typed is not None,
@@ -82,6 +86,8 @@ async def _people(task: Task) -> dict[str, Any]:
         deliveries = list((await db.scalars(found)).all())
         counts = {status: n for status, n in await db.execute(queries.delivery_counts(task.id))}
     more = len(deliveries) > queries.PAGE
+    if not (more or asked["after"]):  # where all of them are here: as they were given, what needs a look first
+        deliveries.sort(key=lambda one: (STATUSES.index(one.status), one.id))
     return {
         "asked": asked,
         "deliveries": deliveries[: queries.PAGE],

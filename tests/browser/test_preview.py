@@ -85,7 +85,7 @@ def test_another_template_is_seen_at_once(page: Page) -> None:
 def test_recipients_are_leafed_through_as_html_text_and_source(new_page: NewPage, script: bool) -> None:
     page = opened(new_page, script)
     if not script:
-        page.get_by_role("button", name="Show it as it is now").click()
+        page.get_by_role("button", name="Update the preview").click()
     within = frame(page)
     expect(within.locator("#facts")).to_contain_text("1 of 2: anna@example.com")
     within.get_by_role("button", name="Next recipient").click()
@@ -104,7 +104,7 @@ def test_it_can_be_narrow_as_a_phone_and_dark(new_page: NewPage, script: bool) -
     page = opened(new_page, script)
     page.emulate_media(color_scheme="null")
     if not script:
-        page.get_by_role("button", name="Show it as it is now").click()
+        page.get_by_role("button", name="Update the preview").click()
     letter = frame(page).locator("iframe")
     frame(page).get_by_label("Phone").check()
     expect(letter).to_have_css("width", "375px")

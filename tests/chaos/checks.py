@@ -89,9 +89,9 @@ def _tallies(book: Book) -> Iterator[Broken]:
     for status, n in book.counts.items():
         if n != statuses[status]:
             yield Broken("P7", 0, f"task_counts has {n} {status}, the rows {statuses[status]}")
-    ends = Counter(event.after for moves in book.outcomes.values() for event in moves)
+    ends = Counter(delivery.status for delivery in book.deliveries)
     for status, n in book.hours.items():
         if n != ends[status]:
-            yield Broken("P7", 0, f"hours has {n} {status}, the events {ends[status]}")
+            yield Broken("P7", 0, f"hours has {n} {status}, the rows {ends[status]}")
     if book.faults[0] != book.faults[1]:
         yield Broken("P7", 0, f"faults count {book.faults[0]} failures, the rows {book.faults[1]}")

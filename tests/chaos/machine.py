@@ -16,7 +16,7 @@ Moves = set[tuple[str, str]]
 TASKS: dict[str, Moves] = {
     "promote": {("scheduled", "queued")},
     "claim": {("queued", "started")},
-    "settle": {("started", "finished"), ("started", "failed"), ("started", "queued")},
+    "settle": {("started", to) for to in ("finished", "failed", "queued", "cancelled")},
     "stumble": {("started", "queued")},
     "release": {("started", "queued")},
     "condemn": {("started", "failed")},
@@ -25,7 +25,7 @@ TASKS: dict[str, Moves] = {
     "reschedule": {("queued", "scheduled")},
     "edit": {("queued", "scheduled"), ("scheduled", "queued")},
     "retry": {("failed", "queued")},
-    "decide": {("failed", "queued")},
+    "decide": {("failed", "queued"), ("cancelled", "queued")},
     "restore": {("cancelled", "scheduled"), ("cancelled", "queued")},
     "replan": {("scheduled", "queued"), ("queued", "scheduled")},
 }

@@ -25,7 +25,7 @@ DECISIONS = ("retry", "arrived", "send_again")
 TO_BE_UNDONE = ("cancel", "reschedule", "send_now")
 UNDOING = ("undo_at_once", "undo_at_once", "undo_later")
 OF_WORKERS = ("claim", "claim", "claim", "turn", "turn", "turn", "claim_late", "come_too_late", "stumble", "die", "die")
-STEPS = (*OF_WORKERS, "time_passes", "time_passes", *MADE_BY_PEOPLE, *DECISIONS, *UNDOING)
+STEPS = (*OF_WORKERS, "time_passes", "time_passes", *MADE_BY_PEOPLE, "bring_back", *DECISIONS, *UNDOING)
 OF_TASK = (
     "status", "scheduled_at", "zone", "due_at", "hold_after", "held", "attempt", "sent", "failed", "unknown",
     "ended_at", "error", "late_limit",
@@ -199,9 +199,16 @@ class Life(Machine):
             assert stamp, "it is the one that was meant"
             assert name == "cancel" or before.edit_key == was.edit_key, "and it says what it said"
 
+    def bring_back(self, number: int) -> None:
+        """A cancelled task waits again for what is left of it, however it came to be cancelled."""
+        task = self.task(number)
+        moved = self.move("restore", lifecycle.restore(task.id, "boss"), lifecycle.requeue_cancelled(task.id))
+        assert bool(moved) == (task.status == "cancelled")
+
     def somebody_decides(self, number: int, name: str) -> None:
-        failed = [task.id for task in self.look()[0].values() if task.status == "failed"]
-        task_id = failed[number % len(failed)] if failed else self.task(number).id
+        tasks = self.look()[0].values()
+        open_ = [task.id for task in tasks if task.status == "failed" or (task.unknown and task.status == "cancelled")]
+        task_id = open_[number % len(open_)] if open_ else self.task(number).id
         if name == "retry":
             self.move("retry", lifecycle.retry(task_id, "boss"), lifecycle.requeue_failed(task_id))
             return

@@ -217,4 +217,4 @@ async def test_ten_thousand_people_are_too_few_to_wait_for_and_one_more_is_too_m
 async def test_the_page_speaks_korean_about_people(person: Client) -> None:
     _, page, _ = await post(person, language="ko", recipients=f"{TABLE}\nnobody", do="look")
     assert "표에서 3명 · 열: 이메일, 이름, Company · 읽을 수 없는 항목 1건" in told(page)
-    assert "5번째 줄: “nobody”은(는) 이메일 주소가 아닙니다." in at_field(page, "recipients")
+    assert "5번째 줄: “nobody”: 이메일 주소가 아닙니다." in at_field(page, "recipients")

@@ -50,7 +50,7 @@ async def test_it_shows_facts_recipients_the_servers_words_and_every_move(person
     assert "1 sent, 1 failed" in page
     korean = await page_of(person, "/tasks/1?lang=ko")
     assert "보내던 작업 프로세스가 사라졌습니다." in korean
-    assert "점검자" in korean
+    assert "자동 점검" in korean
 
 
 @pytest.mark.parametrize("number", ["999", "0", str(2**63 - 1), str(2**63), "9" * 40, "x", "-1"])

@@ -53,7 +53,8 @@ REPLIES = [
     ("554 Transaction failed", said.NOT_TAKEN),
     ("Could not connect to mx.example.com:587: Connection refused.", said.NO_CONNECTION),
     ("The connection to mx.example.com:587 was lost before the message was handed over.", said.LOST),
-    ("The message was handed over, but no answer of the mail server was heard.", said.UNHEARD),
+    ("The message was handed over, but the mail server did not reply.", said.UNHEARD),
+    ("The message was handed over, but no answer of the mail server was heard.", said.UNHEARD),  # of 0.1
     ("The certificate of mx.example.com:465 cannot be trusted: self-signed certificate.", said.UNTRUSTED),
 ]
 

@@ -1,9 +1,9 @@
 """Every change of a status, as a statement: the web app awaits it, the worker calls it, nobody else writes one.
 
     task:      scheduled ─promote─▶ queued ─claim─▶ started ─settle, condemn─▶ finished | failed
-                   ▲                  ▲ ▲              │
+                   ▲                  ▲ ▲              │                    (cancelled: it was so before a decision)
                    └─hold, reschedule─┤ └─ give_back, release
-               failed ─retry, decide──┘      scheduled, queued ─cancel─▶ cancelled ─restore─▶ as it was
+    failed, cancelled ─retry, decide──┘      scheduled, queued ─cancel─▶ cancelled ─restore─▶ as it was
                                              scheduled, queued ─edit─▶ scheduled | queued
 
     delivery:  queued ─mark─▶ sending ─record─▶ sent | failed | unknown | queued (again, later)
@@ -36,6 +36,7 @@ from app.tasks.lifecycle.people import (
     AGAIN,
     ARRIVED,
     CAN,
+    DECIDABLE,
     arrived,
     cancel,
     decide,
@@ -49,9 +50,9 @@ from app.tasks.lifecycle.people import (
 from app.tasks.lifecycle.undone import Plan, plan, replan, requeue_cancelled, restore
 
 __all__ = [
-    "AGAIN", "ARRIVED", "BATCH", "CAN", "EDITED", "LEASE", "WAITING", "Move", "Plan", "Version", "arrived", "cancel",
-    "changes", "claim", "clear", "condemn", "decide", "edit", "edit_key", "give_back", "give_up", "hold_late", "keep",
-    "late", "lose", "lose_strays", "mark", "plan", "promote", "put_back", "record", "release", "replan",
+    "AGAIN", "ARRIVED", "BATCH", "CAN", "DECIDABLE", "EDITED", "LEASE", "WAITING", "Move", "Plan", "Version", "arrived",
+    "cancel", "changes", "claim", "clear", "condemn", "decide", "edit", "edit_key", "give_back", "give_up", "hold_late",
+    "keep", "late", "lose", "lose_strays", "mark", "plan", "promote", "put_back", "record", "release", "replan",
     "requeue_cancelled", "requeue_failed", "reschedule", "restore", "retry", "ring_again", "send_again", "send_now",
     "settle", "tally", "undo", "version",
 ]  # fmt: skip

@@ -139,7 +139,8 @@ def put_back(task_id: int, token: str, delivery_ids: list[int]) -> Update:
 
 
 def settle(task_id: int, token: str, why: str | None = None) -> Move:
-    """started → finished, failed, or back to queued, by what its deliveries add up to. Returns status and due_at.
+    """started → finished, failed, cancelled (where a person had cancelled what was left, and then decided about what
+    was unknown), or back to queued: by what its deliveries add up to. Returns status and due_at.
 
     `why` is said where something is left, which is then due again at the earliest of its waits.
     """
@@ -158,7 +159,12 @@ def settle(task_id: int, token: str, why: str | None = None) -> Move:
     return (
         task(*held(task_id, token))
         .values(
-            status=case((left > 0, TaskStatus.QUEUED), (bad > 0, TaskStatus.FAILED), else_=TaskStatus.FINISHED),
+            status=case(
+                (left > 0, TaskStatus.QUEUED),
+                (count(DeliveryStatus.CANCELLED) > 0, TaskStatus.CANCELLED),
+                (bad > 0, TaskStatus.FAILED),
+                else_=TaskStatus.FINISHED,
+            ),
             sent=count(DeliveryStatus.SENT),
             failed=count(DeliveryStatus.FAILED),
             unknown=count(DeliveryStatus.UNKNOWN),

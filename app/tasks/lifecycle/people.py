@@ -13,6 +13,9 @@ from app.mail import N_
 from app.tasks.lifecycle.moves import WAITING, Move, Which, count, delivery, task, these
 from app.tasks.model import Delivery, DeliveryStatus, Task, TaskStatus
 
+DECIDABLE = (TaskStatus.FAILED, TaskStatus.QUEUED, TaskStatus.CANCELLED)
+"""The statuses in which what is unknown can be decided about."""
+
 ARRIVED = N_("It arrived, a person said.")
 AGAIN = N_("A person said to send it again.")
 
@@ -23,20 +26,22 @@ CAN: dict[str, ColumnElement[bool]] = {
     "now": Task.status == TaskStatus.SCHEDULED,
     "retry": and_(Task.status == TaskStatus.FAILED, count(DeliveryStatus.FAILED) > 0),
     "restore": Task.status == TaskStatus.CANCELLED,
-    "decide": and_(Task.status.in_((TaskStatus.FAILED, TaskStatus.QUEUED)), count(DeliveryStatus.UNKNOWN) > 0),
+    "decide": and_(Task.status.in_(DECIDABLE), count(DeliveryStatus.UNKNOWN) > 0),
 }
 """That a task may be moved so."""
 
 
 def cancel(which: Which, by: str, why: str | None = None, bulk: int | None = None) -> Move:
-    """scheduled or queued → cancelled, and with it every delivery still queued. Returns when it ended, and was due."""
+    """scheduled or queued → cancelled, and with it every delivery still queued. What is unknown still needs a person.
+    Returns when it ended, and was due.
+    """
     return (
         task(these(which), CAN["cancel"])
         .values(
             status=TaskStatus.CANCELLED,
             ended_at=now(),
             rung_at=now(),
-            attention=False,
+            attention=Task.unknown > 0,
             who=by,
             why=why,
             bulk_id=bulk,
@@ -142,7 +147,8 @@ def _deliveries(*where: ColumnElement[bool]) -> Select[int]:
 
 
 def decide(which: Which, by: str, why: str, bulk: int | None = None) -> Move:
-    """failed → queued, because a person decides about what is unknown; with `arrived` or `send_again`, and a ring.
+    """failed or cancelled → queued, because a person decides about what is unknown; with `arrived` or `send_again`,
+    and a ring. What was cancelled stays so.
 
     A task that is queued already, because others of its deliveries wait, becomes due.
     """

@@ -56,7 +56,10 @@ def restore(
     return (
         task(these(which), CAN["restore"], *that_one)
         .values(
-            status=func.coalesce(before, TaskStatus.SCHEDULED),
+            # A worker leaves a task cancelled that was so before somebody decided about what was unknown.
+            status=case(
+                (before == TaskStatus.STARTED, TaskStatus.QUEUED), else_=func.coalesce(before, TaskStatus.SCHEDULED)
+            ),
             ended_at=None,
             rung_at=case((Task.held, now()), else_=null()),
             attention=or_(Task.held, needs_a_person()),

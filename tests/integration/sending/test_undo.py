@@ -61,6 +61,29 @@ def test_what_was_sent_before_stays_sent_and_the_rest_comes_back(office: Office)
     assert office.status(task_id) == "queued"
 
 
+def test_after_a_decision_about_what_is_unknown_a_cancelled_task_is_cancelled_and_can_come_back(office: Office) -> None:
+    task_id = office.submit(3)
+    claim(office, task_id)
+    (marked, *_) = move(office, lifecycle.mark(task_id, "token", 1))
+    with office.database.writing() as db:
+        unheard = {"of": marked.id, "to": "unknown", "said": "no reply", "fault": None, "wait": None}
+        db.connection().execute(lifecycle.record("token"), [unheard])
+        db.execute(lifecycle.keep(task_id, "token", unknown=1))
+        db.execute(lifecycle.give_back(task_id, "token", "why"))
+    assert move(office, lifecycle.cancel(task_id, "boss"))
+    assert row(office, task_id)["attention"], "what is unknown still needs a person"
+    assert move(office, lifecycle.decide(task_id, "boss", "arrived"), lifecycle.arrived(task_id))
+    claim(office, task_id, attempt=1)
+    (settled,) = move(office, lifecycle.settle(task_id, "token"))
+    now_ = row(office, task_id)
+    assert (settled.status, now_["sent"], now_["unknown"], now_["attention"]) == ("cancelled", 1, 0, False)
+    assert move(office, lifecycle.restore(task_id, "boss"), lifecycle.requeue_cancelled(task_id))
+    assert office.status(task_id) == "queued", "and not started: no worker has it"
+    assert [status for (status,) in office.all(select(Delivery.status).order_by(Delivery.id))] == [
+        "sent", "queued", "queued",
+    ]  # fmt: skip
+
+
 def test_a_later_cancelling_is_not_undone_by_an_earlier_button(office: Office) -> None:
     task_id = office.submit(at=LATER)
     (first,) = move(office, lifecycle.cancel(task_id, "boss"))

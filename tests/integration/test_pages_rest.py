@@ -1,0 +1,135 @@
+"""A mail of which a part is over: what is left of it, whom it missed, and a cancelled one that comes back."""
+
+import re
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from quart.typing import TestClientProtocol as Client
+from sqlalchemy import update
+
+from app.db import Database
+from app.mail.outcome import CUT_OFF
+from app.tasks.model import Delivery, Task
+from tests.integration.test_pages_history import page_of, store
+from tests.integration.test_pages_task import do, set_status, task
+from tests.parts import answer
+
+SOON = datetime.now(UTC) + timedelta(days=2)
+
+
+def set_statuses(database: Database, **statuses: str) -> None:
+    """Of people by the first letters of their addresses."""
+    with database.writing() as db:
+        for name, status in statuses.items():
+            db.execute(
+                update(Delivery)
+                .where(Delivery.address.startswith(name))
+                .values(status=status, attempt=1, reply="550 No such user" if status == "failed" else None)
+            )
+
+
+async def test_the_buttons_of_a_partly_sent_mail_speak_of_what_is_left(person: Client, database: Database) -> None:
+    store(database, "anna@example.com", "bo@example.com", "cy@example.com")
+    assert "Cancel this mail" in await page_of(person, "/tasks/1")
+    set_statuses(database, anna="sent")
+    set_status(database, "queued", sent=1, attempt=1)
+    page = await page_of(person, "/tasks/1")
+    assert "Cancel the 2 that are left" in page
+    assert "Reschedule the rest" in page
+    assert "남은 2통 취소" in await page_of(person, "/tasks/1?lang=ko")
+
+
+async def test_a_cancelled_mail_comes_back_from_its_page_long_after(person: Client, database: Database) -> None:
+    store(database, "anna@example.com", scheduled_at=SOON, zone="Asia/Seoul")
+    await do(person, "/tasks/1/cancel")
+    set_status(database, "cancelled", ended_at=datetime.now(UTC) - timedelta(days=1))
+    assert "Bring it back" in await page_of(person, "/tasks/1")
+    code, page = await do(person, "/tasks/1/restore")
+    assert (code, task(database).status) == (303, "scheduled")
+    assert "Undone. It will be sent" in page
+    assert "Bring it back" not in page
+
+
+async def test_one_whose_time_has_passed_comes_back_only_after_a_second_word(
+    person: Client, database: Database
+) -> None:
+    store(database, "anna@example.com", scheduled_at=SOON)
+    await do(person, "/tasks/1/cancel")
+    set_status(database, "cancelled", due_at=datetime.now(UTC) - timedelta(hours=1))
+    _, page = await do(person, "/tasks/1/restore")
+    assert "Nothing was done yet." in page
+    assert task(database).status == "cancelled"
+    (token,) = re.findall(r'name="token" value="([^"]+)"', page)
+    await do(person, "/tasks/1/restore", token=token, at_once="yes")
+    assert task(database).status == "scheduled"
+
+
+@pytest.mark.parametrize("status", ["scheduled", "finished", "failed"])
+async def test_what_is_not_cancelled_does_not_come_back(person: Client, database: Database, status: str) -> None:
+    store(database, scheduled_at=SOON)
+    set_status(database, status, ended_at=datetime.now(UTC))
+    assert "Bring it back" not in await page_of(person, "/tasks/1")
+    await do(person, "/tasks/1/restore")
+    assert task(database).status == status
+
+
+async def test_what_is_unknown_is_decided_about_in_a_cancelled_mail_too(person: Client, database: Database) -> None:
+    store(database, "anna@example.com", "bo@example.com")
+    set_statuses(database, anna="unknown")
+    set_status(database, "queued", unknown=1, attempt=1, attention=True)
+    _, page = await do(person, "/tasks/1/cancel")
+    assert "It arrived" in page
+    assert 'id="task-1"' in await page_of(person, "/history?status=attention")
+    _, page = await do(person, "/tasks/1/decide", decision="arrived", address="anna@example.com")
+    assert "Noted: it arrived." in page
+
+
+async def test_who_was_refused_can_be_written_to_at_another_address(person: Client, database: Database) -> None:
+    store(database, "anna@example.com", "Bo <bo@exmaple.com>")
+    answer(database, 1, {"bo@exmaple.com": "550 5.1.1 No such user"})
+    link = "/compose?from=1&amp;to=bo%40exmaple.com"
+    for page in ("/tasks/1", "/tasks/1/message?address=bo@exmaple.com"):
+        assert (await page_of(person, page)).count(link) == 1, page
+    form = await page_of(person, link.replace("&amp;", "&"))
+    assert "Bo &lt;bo@exmaple.com&gt;</textarea>" in form
+    assert "anna@example.com" not in form
+    assert "anna@example.com" not in await page_of(person, "/compose?from=1&to=anna@example.com"), "she has it"
+
+
+async def test_those_who_need_a_look_come_first_and_the_others_as_they_were_given(
+    person: Client, database: Database
+) -> None:
+    store(database, "zoe@example.com", "anna@example.com", "bo@example.com", "cy@example.com")
+    set_statuses(database, zoe="sent", anna="sent", bo="unknown", cy="failed")
+    set_status(database, "failed", sent=2, unknown=1, failed=1)
+    page = await page_of(person, "/tasks/1")
+    assert re.findall(r'class="whom"><a href="[^"]+">(\w+)@', page) == ["cy", "bo", "zoe", "anna"]
+
+
+async def test_a_mail_that_nobody_rang_for_in_time_waits(person: Client, database: Database) -> None:
+    store(database, scheduled_at=SOON)
+    for late, badge in ((-60, "scheduled"), (60, "waiting")):
+        set_status(database, "scheduled", due_at=datetime.now(UTC) - timedelta(seconds=late))
+        for page in ("/history", "/tasks/1"):
+            assert f'class="badge" data-status="{badge}"' in await page_of(person, page), page
+
+
+async def test_our_own_words_are_no_servers_and_are_korean(person: Client, database: Database) -> None:
+    store(database, "anna@example.com", "bo@example.com")
+    with database.writing() as db:
+        words = CUT_OFF.format(where="127.0.0.1:25")
+        db.execute(update(Delivery).values(status="failed", attempt=1, reply=words, updated_at=datetime.now(UTC)))
+        db.execute(update(Delivery).where(Delivery.address < "b").values(reply="550 5.1.1 No such user"))
+        db.execute(update(Task).values(status="failed", failed=2, ended_at=datetime.now(UTC)))
+    page = await page_of(person, "/tasks/1?lang=ko")
+    assert "<code>550 5.1.1 No such user</code>" in page
+    assert "메일을 넘기기 전에 127.0.0.1:25 서버와의 연결이 끊겼습니다." in page
+    assert words not in page
+
+
+async def test_a_search_that_finds_nothing_says_where_it_looked(person: Client, database: Database) -> None:
+    store(database, title="Welcome, Anna")
+    page = await page_of(person, "/history?q=Welcome")
+    assert "Only addresses that begin with “Welcome” were looked for." in page
+    assert 'href="/history?subject=Welcome"' in page
+    assert 'id="task-1"' in await page_of(person, "/history?subject=Welcome")
