@@ -366,7 +366,7 @@ function prepare(form) {
     if (target.value && !["recipients", "scheduled_at", "zone"].includes(target.name)) mended(target.id);
   });
   form.addEventListener("change", ({ target }) => {
-    if (["template", "subject"].includes(target.name)) anew(form, "look", ["fields"]);
+    if (/^(template|subject|columns\..+)$/.test(target.name)) anew(form, "look", ["fields"]);
     if (target.name === "zone" && form.id === "letter") anew(form, "zone", ["picks"]);
     say(form);
   });

@@ -44,6 +44,7 @@ class People:
     duplicates: int = 0
     beyond: int = 0
     columns: Sequence[str] = ()  # none: it is a list
+    own: Sequence[str] = ()  # the columns of the addresses and of the names
     entries: Sequence[tuple[str, Mistake | None]] = ()  # a list's items as typed, and what is wrong with them
 
     def without_bad(self) -> str:
@@ -126,7 +127,8 @@ def _table(text: str, table: Table) -> People:
             found.setdefault(person.mailbox.key, person)
         except Mistake as why:
             bad.append(Bad(begun + 1, starts[begun], starts[ended], why))
-    return People(text, tuple(found.values()), tuple(bad), duplicates, beyond, table.columns)
+    own = tuple(filter(None, (table.head[table.address], table.name_column)))
+    return People(text, tuple(found.values()), tuple(bad), duplicates, beyond, table.columns, own)
 
 
 def _person(cells: list[str] | None, table: Table) -> Person:

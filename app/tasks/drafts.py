@@ -18,7 +18,7 @@ MOST = 30
 SHOWN = 200  # characters of each field, for a list
 
 DISCARDED = "discarded"
-"""In a draft's content: somebody threw it away, and may still want it back."""
+"""In a draft's content: somebody threw it away, under this mark, and may still want it back."""
 
 _thrown_away = Draft.content[DISCARDED].as_string().is_not(None)
 
@@ -44,9 +44,20 @@ def listed(user_id: int) -> Select[str, datetime, str, str, str, str]:
     )
 
 
-def find(user_id: int, key: str, discarded: bool = False) -> Select[Draft]:
+def find(user_id: int, key: str) -> Select[Draft]:
     """The draft of that form, if it is this person's."""
-    return select(Draft).where(Draft.key == key, *_own(user_id), _thrown_away if discarded else ~_thrown_away)
+    return select(Draft).where(Draft.key == key, *_own(user_id), ~_thrown_away)
+
+
+def others(user_id: int, key: str) -> Select[Draft]:
+    """All of this person's, but that one."""
+    return select(Draft).where(Draft.key != key, *_own(user_id), ~_thrown_away)
+
+
+def thrown(user_id: int, mark: str) -> Select[Draft]:
+    """Those of this person's that were thrown away under `mark`, or the one with that key; the latest first."""
+    these = or_(Draft.key == mark, Draft.content[DISCARDED].as_string() == mark)
+    return select(Draft).where(these, *_own(user_id), _thrown_away).order_by(Draft.updated_at.desc())
 
 
 def _own(user_id: int) -> tuple[ColumnElement[bool], ...]:

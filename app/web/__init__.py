@@ -84,9 +84,11 @@ def _install(app: Quart, settings: Settings) -> None:
         account,
         api,
         compose,
+        discard,
         drafts,
         export,
         failures,
+        fields,
         health,
         history,
         i18n,
@@ -107,6 +109,7 @@ def _install(app: Quart, settings: Settings) -> None:
 
     app.add_template_global(lambda: app.blueprints, "blueprints")
     app.add_template_global(history.is_overdue, "is_overdue")
+    app.add_template_global(fields.label, "label")
     i18n.install(app)
     app.before_request(_refuse_large_pages)
     security.install(app)
@@ -114,6 +117,7 @@ def _install(app: Quart, settings: Settings) -> None:
     for part in (
         compose,
         drafts,
+        discard,
         preview,
         trial,
         history,

@@ -178,7 +178,7 @@ async def page(
         **await asyncio.to_thread(fields.choices, app.templates),
         queues=DEFAULT_QUEUE_FIRST,
         other_limit=_other_limit(letter.late_limit),
-        **fields.shown(chosen, letter.subject, letter.people.columns, letter.variables),
+        **fields.shown(chosen, letter.subject, letter.people, letter.variables, letter.columns),
         **when(letter.moment),
     )
     response: Response = await make_response(page, code)  # type: ignore[assignment]

@@ -5,23 +5,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID
 
 from quart import Blueprint, abort, flash, g, redirect, request, url_for
 from quart.typing import ResponseReturnValue
 from quart_rate_limiter import RateLimit, rate_limit
-from sqlalchemy import Row
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import now
+from app.mail.people import read_people
 from app.tasks import drafts, lifecycle, queries
 from app.tasks.books import Draft
 from app.tasks.model import Task
 from app.tasks.request import Refused
 from app.web import again, carried, postdate
 from app.web.accounts import User
-from app.web.fields import VARIABLE
+from app.web.fields import COLUMN, VARIABLE
 from app.web.forms import ID, KEY, Letter, new_key, read_letter
 from app.web.i18n import gettext
 from app.web.limits import account, address
@@ -83,33 +82,6 @@ def _told(kept: Kept | None) -> str:
     return gettext("The draft is saved.")
 
 
-@blueprint.post("/drafts/<uuid:key>/discard")
-async def discard(key: UUID) -> ResponseReturnValue:
-    """Throw it away; for ten minutes it can be brought back."""
-    if not await _throw(str(key), True):
-        abort(404)
-    await flash({"told": gettext("The draft was discarded."), "back": url_for("drafts.bring_back", key=key)}, "success")  # type: ignore[arg-type]
-    return redirect(url_for("compose.show"), 303)
-
-
-@blueprint.post("/drafts/<uuid:key>/back")
-async def bring_back(key: UUID) -> ResponseReturnValue:
-    """Take back that it was thrown away."""
-    if not await _throw(str(key), False):
-        abort(404)
-    return redirect(url_for("compose.show", draft=key), 303)
-
-
-async def _throw(key: str, away: bool) -> bool:
-    async with postdate().database.writing() as db:
-        draft = await db.scalar(drafts.find(g.user.id, key, discarded=not away))
-        if draft:
-            rest = {name: value for name, value in draft.content.items() if name != drafts.DISCARDED}
-            draft.content = {**rest, drafts.DISCARDED: "yes"} if away else rest
-            draft.updated_at = now()
-    return draft is not None
-
-
 async def sent_as(form: Mapping[str, str], user: User) -> int | None:
     """The id of the task that this very form has become, or has changed."""
     letter = read_letter(form, shown_zone())
@@ -124,7 +96,7 @@ async def sent_as(form: Mapping[str, str], user: User) -> int | None:
 async def keep(form: Mapping[str, str], user_id: int) -> Kept | None:
     """Save what was typed. Where its key's draft has changed elsewhere, it is saved beside it; None: it was sent."""
     key = sent if KEY.fullmatch(sent := form.get("key", "")) else new_key()
-    content = {name: value for name, value in form.items() if name in TYPED or name.startswith(VARIABLE)}
+    content = {name: value for name, value in form.items() if name in TYPED or name.startswith((VARIABLE, COLUMN))}
     content |= {EDITOR: form.get(EDITOR, "")[:36], TURN: turn if ID.fullmatch(turn := form.get(TURN, "")) else "0"}
     try:
         return await _keep(key, user_id, content, form.get("saved", ""))
@@ -173,10 +145,33 @@ def _typed(content: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in content.items() if name not in (EDITOR, TURN, drafts.DISCARDED) and value}
 
 
-async def mine() -> Sequence[Row[str, datetime, str, str, str, str]]:
+@dataclass(frozen=True)
+class Listed:
+    """A draft as the form's page lists it: `to` is the first of those it is for, as far as that can be told."""
+
+    key: str
+    updated_at: datetime
+    name: str
+    to: str
+    changes_a_mail: bool
+
+
+async def mine() -> Sequence[Listed]:
     """This person's drafts, the latest first."""
     async with postdate().database.reading() as db:
-        return (await db.execute(drafts.listed(g.user.id))).all()
+        found = (await db.execute(drafts.listed(g.user.id))).all()
+    return [
+        Listed(key, updated_at, subject or template or "", _first_of(recipients or ""), bool(task))
+        for key, updated_at, recipients, subject, template, task in found
+    ]
+
+
+def _first_of(begins: str) -> str:
+    """Whom a text names first; more than one are hinted at. `begins` may be cut off within a line."""
+    people = read_people(begins)
+    if not people.found:
+        return begins.strip().partition("\n")[0]
+    return people.found[0].mailbox.address + (" …" if len(people.found) + len(people.bad) > 1 else "")
 
 
 async def opened(key: str) -> tuple[Letter | None, Task | None]:

@@ -10,18 +10,21 @@ from hashlib import sha256
 
 from app.mail import N_, Mistake
 from app.mail.people import People, Person, read_people
-from app.mail.tables import column_for
 from app.mail.templates import Templates
 from app.tasks.drafts import task_key
 from app.tasks.model import OnUnknown
 from app.tasks.request import MOST_RECIPIENTS, Mistakes, Recipient, Refused, Request, check
-from app.web.fields import VARIABLE, fields, find
+from app.web.fields import COLUMN, VARIABLE, fields, find, from_columns
 from app.web.moment import Moment, read_moment
 
 MOST_SHOWN = 20  # mistakes at one field; nobody reads more
 SECONDS = re.compile("[0-9]{1,9}")
 KEY = re.compile(r"[0-9a-f-]{36}")
 ID = re.compile("[0-9]{1,18}")
+AS_IT_STANDS = N_(
+    "“{braces}” would be in the mail just so: only templates and subjects are filled in. Write the text itself."
+)
+BRACES = re.compile(r"{{[^{}\n]{1,80}}}")
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,7 @@ class Letter:
     recipients: str = ""
     template: str = ""
     variables: Mapping[str, str] = field(default_factory=dict)
+    columns: Mapping[str, str] = field(default_factory=dict)  # which of a table fills which variable, where chosen
     subject: str = ""
     queue: str = "default"
     late_limit: str = ""
@@ -61,10 +65,10 @@ class Letter:
         # What was left empty is missing: nobody wants to greet "Dear ,".
         values = {name: self.variables[name] for name in needed if self.variables.get(name, "").strip()}
         at, mistakes = self.moment.read(now) if self.when == "later" else (None, {})
-        mistakes |= self._mistakes()
+        mistakes |= self._mistakes() | _with_braces(values)
         request = Request(
             template=self.template,
-            recipients=recipients(self.people, needed, values),
+            recipients=recipients(self.people, needed, values, self.columns),
             by=by,
             variables=values,
             subject=self.subject.strip() or None,
@@ -93,12 +97,21 @@ class Letter:
         return task_key(user_id, self.key)
 
 
-def recipients(people: People, needed: Sequence[str], values: Mapping[str, str]) -> list[Recipient]:
-    """Each with what only their message says: from the columns of a table, else the name beside the address.
+def _with_braces(values: Mapping[str, str]) -> Mistakes:
+    """People write {{ name }} into a field as they would into a template, and mean that it be filled in."""
+    found = {name: match[0] for name, value in values.items() if (match := BRACES.search(value))}
+    return {VARIABLE + name: [Mistake(AS_IT_STANDS, braces=braces)] for name, braces in found.items()}
+
+
+def recipients(
+    people: People, needed: Sequence[str], values: Mapping[str, str], chosen: Mapping[str, str]
+) -> list[Recipient]:
+    """Each with what only their message says: from the columns of a table (`chosen`, or called like the variable), else
+    the name beside the address.
 
     What was typed (`values`) is for everybody whose cell is empty; a name that was typed goes over those of a list.
     """
-    columns = {name: column for name in needed if (column := column_for(name, people.columns))}
+    columns = from_columns(needed, people.columns, chosen)
     own_name = "name" in needed and "name" not in columns and "name" not in values
 
     def personal(person: Person) -> dict[str, str]:
@@ -125,6 +138,7 @@ def read_letter(form: Mapping[str, str], zone: str) -> Letter:
         recipients=form.get("recipients", ""),
         template=form.get("template", ""),
         variables={name.removeprefix(VARIABLE): lines(form[name]) for name in form if name.startswith(VARIABLE)},
+        columns={name.removeprefix(COLUMN): form[name] for name in form if name.startswith(COLUMN) and form[name]},
         subject=form.get("subject", ""),
         queue=form.get("queue", "default"),
         late_limit=form.get("late_limit", "")[:20],

@@ -97,7 +97,7 @@ async def test_drafts_are_listed_on_the_page_but_for_the_one_that_is_open(person
     page = await page_at(person, "/compose")
     assert "<summary>2 drafts</summary>" in page
     assert "  &lt;b&gt;Mine</a>" in page
-    assert "a@example.com, b@example.com ·" in page
+    assert "a@example.com … ·" in page
     assert "<summary>1 draft</summary>" in await page_at(person, f"/compose?draft={KEY}")
     assert "<summary>임시 저장 2개</summary>" in await page_at(person, "/compose?lang=ko")
 
@@ -160,6 +160,25 @@ async def test_a_discarded_draft_can_be_brought_back(person: Client, database: D
     back = await person.post(f"/drafts/{KEY}/back", headers=OUR_PAGE)
     assert typed_in(await page_at(person, back.headers["Location"]))["subject"] == TYPED["subject"]
     assert len(kept(database)) == 1
+
+
+async def test_all_but_the_one_being_written_are_discarded_and_brought_back_at_once(
+    person: Client, database: Database
+) -> None:
+    keys = [f"{n}{KEY[1:]}" for n in range(4)]
+    for n, key in enumerate(keys):
+        await save(person, key=key, subject=f"Draft {n}", recipients=f"email,name\nperson{n}@example.com,P\nbo@example")
+    page = await page_at(person, f"/compose?draft={keys[0]}")
+    assert "3 drafts</summary>" in page
+    assert "<small>person1@example.com … · " in page, "and no head of a table"
+    answer = await person.post("/drafts/discard", form={"key": keys[0]}, headers=OUR_PAGE)
+    page = await page_at(person, answer.headers["Location"])
+    assert "3 drafts were discarded." in page
+    assert "1 draft</summary>" in page
+    (back,) = re.findall(r'action="(/drafts/[0-9a-f-]{36}/back)"', page)
+    answer = await person.post(back, headers=OUR_PAGE)
+    assert "3 drafts</summary>" in await page_at(person, answer.headers["Location"])
+    assert len(kept(database)) == 4
 
 
 async def test_drafts_of_somebody_else_are_not_there(person: Client, database: Database) -> None:

@@ -48,13 +48,13 @@ def worker(database: Database) -> None:
 async def test_without_a_worker_the_page_says_that_mail_will_wait(person: Client, database: Database) -> None:
     assert NO_WORKER in await page_of(person, "/charts")
     with database.writing() as db:
-        db.execute(insert(Worker).values(name="worker here:1", seen_at=now(-29)))
+        db.execute(insert(Worker).values(name="worker here:1", seen_at=now(-14)))
     assert NO_WORKER not in await page_of(person, "/charts")
     with database.writing() as db:
-        db.execute(update(Worker).values(seen_at=now(-31)))
+        db.execute(update(Worker).values(seen_at=now(-16)))
     page = await page_of(person, "/charts")
     assert NO_WORKER in page
-    assert "here:1 no sign of life; last seen 31 seconds ago" in text_of(page, "workers")
+    assert "here:1 no sign of life; last seen 16 seconds ago" in text_of(page, "workers")
 
 
 @pytest.mark.usefixtures("worker")

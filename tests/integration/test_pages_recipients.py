@@ -3,6 +3,7 @@
 import html
 import re
 from io import BytesIO
+from typing import Any
 
 import pytest
 from quart.datastructures import FileStorage
@@ -79,8 +80,8 @@ async def test_who_has_no_value_in_the_table_is_named_and_counted(person: Client
 
 async def test_a_field_says_from_which_column_it_comes(person: Client) -> None:
     _, page, _ = await post(person, recipients=TABLE, do="look", subject="{{ company }}", variables__name="")
-    assert "From the column “Company”." in page
-    assert "From the column “이름”." in page
+    assert "From the column “Company”" in page
+    assert "From the column “이름”" in page
     assert 'id="variables.name" name="variables.name" value=""' in page
 
 
@@ -218,3 +219,67 @@ async def test_the_page_speaks_korean_about_people(person: Client) -> None:
     _, page, _ = await post(person, language="ko", recipients=f"{TABLE}\nnobody", do="look")
     assert "표에서 3명 · 열: 이메일, 이름, Company · 읽을 수 없는 항목 1건" in told(page)
     assert "5번째 줄: “nobody”: 이메일 주소가 아닙니다." in at_field(page, "recipients")
+
+
+SHEET = "email,Full name,회사,Since\nanna@example.com,Anna,Acme,2019\nbo@example.com,Bo,,2020"
+
+
+def variables(database: Database) -> list[dict[str, Any]]:
+    with database.reading() as db:
+        return [*db.scalars(select(Delivery.variables).order_by(Delivery.id))]
+
+
+async def test_a_field_is_filled_from_the_column_that_somebody_chose(person: Client, database: Database) -> None:
+    form = {"recipients": SHEET, "subject": "{{ company }}", "variables__company": "Beta", "columns__company": "회사"}
+    _, page, _ = await post(person, do="look", variables__name="", **form)
+    assert '<option value="회사" selected>From the column “회사”</option>' in page
+    assert "Columns that this mail does not use: Since." in page
+    code, page, _ = await post(person, variables__name="", **form)
+    assert code == 303, page
+    assert variables(database) == [{"name": "Anna", "company": "Acme"}, {"name": "Bo"}]
+    assert the_task(database).variables == {"company": "Beta"}
+
+
+async def test_a_column_of_the_fields_name_is_left_alone_where_somebody_says_so(
+    person: Client, database: Database
+) -> None:
+    code, page, _ = await post(person, recipients=SHEET, variables__name="all of you", columns__name="-")
+    assert code == 303, page
+    assert variables(database) == [{}, {}]
+    assert the_task(database).variables == {"name": "all of you"}
+
+
+async def test_a_chosen_column_that_is_gone_from_the_table_is_no_choice(person: Client, database: Database) -> None:
+    await post(person, recipients=SHEET, variables__name="", columns__name="Nickname")
+    assert [each["name"] for each in variables(database)] == ["Anna", "Bo"]
+
+
+async def test_a_choice_of_column_is_kept_in_a_draft(person: Client) -> None:
+    key = "00000000-0000-0000-0000-000000000001"
+    await post(person, recipients=SHEET, key=key)
+    form = {"recipients": SHEET, "template": "email/welcome", "columns.name": "회사", "key": key[:-1] + "2"}
+    await person.post("/drafts", form=form, headers=OUR_PAGE)
+    page = await page_of(person, f"/compose?draft={form['key']}")
+    assert '<option value="회사" selected>' in page
+
+
+async def test_without_a_table_there_is_no_column_to_choose(person: Client) -> None:
+    for people in ("anna@example.com", "email\nanna@example.com"):
+        _, page, _ = await post(person, recipients=people, do="look")
+        assert 'name="columns.name"' not in page
+
+
+async def test_braces_in_a_value_are_told_before_they_go_out_as_they_stand(person: Client, database: Database) -> None:
+    code, page, _ = await post(person, variables__name="Dear {{ 비고 }}")
+    assert (code, stored(database)) == (422, 0)
+    assert at_field(page, "variables.name").startswith("“{{ 비고 }}” would be in the mail just so")
+    code, _, _ = await post(person, variables__name="{ not a place }")
+    assert code == 303
+
+
+@pytest.mark.parametrize(("language", "label"), [("en", "Name"), ("ko", "이름")])
+async def test_a_common_field_is_called_by_its_word_in_the_language_in_use(
+    person: Client, language: str, label: str
+) -> None:
+    page = await page_of(person, f"/compose?template=email/welcome&lang={language}")
+    assert f'<label for="variables.name">{label}</label>' in page

@@ -46,7 +46,7 @@ async def test_without_a_worker_it_says_that_mail_will_wait(settings: Settings) 
 
 async def test_a_worker_that_gave_no_sign_of_life_for_long_is_none(settings: Settings, database: Database) -> None:
     with database.writing() as db:
-        db.execute(insert(Worker).values(name="w1", seen_at=now(-31)))
+        db.execute(insert(Worker).values(name="w1", seen_at=now(-16)))
     assert (await ask(settings))[1] == ["worker"]
 
 

@@ -41,7 +41,9 @@ def test_a_person_is_shown_their_own_the_latest_first_but_none_that_is_old_sent_
         assert db.scalar(drafts.find(1, "theirs")) is None
         assert db.scalar(drafts.find(1, "became")) is None
         assert db.scalar(drafts.find(1, "thrown")) is None
-        assert db.scalar(drafts.find(1, "thrown", discarded=True)) is not None
+        assert [draft.key for draft in db.scalars(drafts.thrown(1, "thrown"))] == ["thrown"]
+        assert [draft.key for draft in db.scalars(drafts.thrown(1, "yes"))] == ["thrown"]
+        assert {draft.key for draft in db.scalars(drafts.others(1, "older"))} == {"newer"}
 
 
 def test_what_is_old_thrown_away_or_too_much_is_forgotten_and_nothing_else(office: Office) -> None:
