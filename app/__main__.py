@@ -1,5 +1,6 @@
 """The commands: python -m app COMMAND."""
 
+import os
 import sys
 from collections.abc import Callable
 
@@ -152,4 +153,10 @@ COMMANDS: dict[str, Callable[..., int]] = {
 }
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    try:
+        code = main(sys.argv[1:])
+        sys.stdout.flush()
+    except BrokenPipeError:  # `doctor | head`: whoever read has read enough, which is no failure of ours
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    sys.exit(code)

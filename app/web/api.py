@@ -3,7 +3,7 @@
 import json
 import re
 from asyncio import to_thread
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from hashlib import sha256
 from typing import Any, NoReturn, cast
 
@@ -11,20 +11,18 @@ from quart import Blueprint, Response, g, request
 from quart_rate_limiter import RateLimit, rate_limit
 from quart_schema import document_headers, document_querystring, document_request, document_response
 
-from app.mail import Mistake
 from app.tasks import queries
 from app.tasks.model import Task, TaskStatus
-from app.tasks.request import Refused, Request
-from app.tasks.when import Past, check_future
+from app.tasks.request import Mistakes, Refused, Request, check
 from app.web import postdate
 from app.web.actions import KeyReused
-from app.web.asked import Key, NewTask, NewTime, Paging, Search
+from app.web.asked import Key, NewTask, NewTime, Paging, Search, not_ahead
 from app.web.given import DeliveriesGiven, EventsGiven, ProblemGiven, TaskGiven, TasksGiven
 from app.web.incoming import LARGEST_ID
 from app.web.limits import program
 from app.web.problem import Problem
 from app.web.security import who
-from app.web.wire import answer, bad_cursor, mistaken, part, read_as, read_cursor, read_json, read_query
+from app.web.wire import answer, bad_cursor, mistaken, part, read_as, read_cursor, read_json, read_query, refusal
 
 blueprint = Blueprint("api", __name__, url_prefix="/api/tasks")
 
@@ -42,11 +40,11 @@ async def create() -> Response:
     asked = await to_thread(read_as, NewTask, raw)
     wanted = await to_thread(_request, asked, raw)
     try:
-        await _refuse_past(wanted)
+        if past := await _past(wanted):
+            raise Refused(past | await to_thread(check, wanted, postdate().templates))
         task = await postdate().actions.submit(wanted)
     except Refused as refused:
-        found = [(name, str(mistake)) for name, some in refused.mistakes.items() for mistake in some]
-        raise mistaken(found) from None
+        raise refusal(refused.mistakes) from None
     except KeyReused:
         sentence = "This key came before, with another request. Use a new key for a new request."
         raise mistaken([("Idempotency-Key", sentence)]) from None
@@ -82,19 +80,11 @@ def _key() -> str | None:
     return f"{g.token}:{sha256(key.encode()).hexdigest()}"
 
 
-async def _refuse_past(wanted: Request) -> None:
-    """Refuse a moment that has passed; not for a request that came before, when the moment lay ahead."""
+async def _past(wanted: Request) -> Mistakes:
+    """That its moment has passed; not for a request that came before, when the moment lay ahead."""
     if wanted.scheduled_at is None or (wanted.key and await _one(queries.task_by_key(wanted.key))):
-        return
-    _check_future(wanted.scheduled_at)
-
-
-def _check_future(moment: datetime) -> None:
-    try:
-        check_future(moment, datetime.now(UTC))
-    except Mistake as wrong:
-        said = "This moment has passed. Give a later one." if isinstance(wrong, Past) else str(wrong)
-        raise mistaken([("scheduled_at", said)]) from None
+        return {}
+    return not_ahead(wanted.scheduled_at)
 
 
 @blueprint.get("")
@@ -180,7 +170,8 @@ async def retry(id: int) -> Response:
 async def reschedule(id: int) -> Response:
     """Send a task that has not started at another moment."""
     asked = read_as(NewTime, await read_json())
-    _check_future(asked.scheduled_at)
+    if past := not_ahead(asked.scheduled_at):
+        raise refusal(past)
     task = await _task(id)
     if not await postdate().actions.reschedule(task.id, asked.scheduled_at, None, who()):
         _too_late(await _task(id), "rescheduled")

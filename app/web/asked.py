@@ -22,10 +22,12 @@ from pydantic import (
     model_validator,
 )
 
+from app.mail import Mistake
 from app.mail.addresses import CONTROLS, NAME_LIMIT, Mailbox, parse
 from app.mail.templates import SUBJECT_LIMIT
 from app.tasks.model import OnUnknown, TaskStatus
-from app.tasks.request import LONGEST_LATE, MOST_RECIPIENTS, Recipient
+from app.tasks.request import LONGEST_LATE, MOST_RECIPIENTS, Mistakes, Recipient
+from app.tasks.when import Past, check_future
 
 RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?(Z|z|[+-]\d\d:\d\d)", re.ASCII)
 EXAMPLE = "2026-12-08T09:00:00+09:00"
@@ -152,6 +154,17 @@ class Key(BaseModel):
     """`Idempotency-Key`: the same key with the same body gives the same task, and sends nothing twice."""
 
     idempotency_key: Annotated[str, StringConstraints(pattern="^[ -~]{1,255}$")] = Field(default="")
+
+
+def not_ahead(moment: datetime) -> Mistakes:
+    """What is wrong with a moment that has passed, or is too far away; nothing where it lies ahead."""
+    try:
+        check_future(moment, datetime.now(UTC))
+    except Past:
+        return {"scheduled_at": [Mistake("This moment has passed. Give a later one.")]}
+    except Mistake as wrong:
+        return {"scheduled_at": [wrong]}
+    return {}
 
 
 def mistakes(error: ValidationError) -> list[tuple[str, str]]:

@@ -16,8 +16,9 @@ from app.web.problem import Problem, is_api
 OPEN = frozenset({"static", "signin.page", "signin.submit", "signin.link", "health.healthz", "health.readyz"})
 """The endpoints that answer anybody. Every other one, and every address that is none, is closed."""
 
-EITHER = frozenset({"openapi", "health.metrics"})
-"""Those for people and programs alike: a session or a token will do."""
+FILES = frozenset({"export.as_csv", "export.as_ndjson"})
+EITHER = frozenset({"openapi", "health.metrics", *FILES})
+"""Those for people and programs alike: a session or a token will do. Files are what people follow a link to."""
 
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -84,7 +85,7 @@ async def let_in() -> ResponseReturnValue | None:
         g.user = await with_session(postdate().database, session.get("user"), session.get("epoch"))
     if g.token or g.user:
         return None
-    if is_api() or endpoint in EITHER:
+    if is_api() or endpoint in EITHER - FILES or (endpoint in FILES and "Authorization" in request.headers):
         raise _no_token()
     if endpoint in carried.ENDPOINTS and "X-Refresh" not in request.headers and await carried.carries():
         return await carried.ask()

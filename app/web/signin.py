@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 
 import structlog
+from markupsafe import Markup
 from quart import Blueprint, flash, g, redirect, render_template, request, session, url_for
 from quart.typing import ResponseReturnValue
 from quart_rate_limiter import RateLimit, rate_limit
@@ -104,6 +105,10 @@ async def link(token: str) -> ResponseReturnValue:
     if user is None:
         return await _form(410, error=gettext(USED))
     begin_session(user)
+    if not user.password_hash:
+        way = Markup('<a href="{}">{}</a>').format(url_for("account.show"), gettext("Set a password"))
+        told = gettext("You are signed in by a link, which works once only.")
+        await flash(Markup("{} {}").format(told, way), "success")
     return redirect("/", 303)
 
 

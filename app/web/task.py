@@ -19,6 +19,7 @@ from app.web.history import look_again, moment_of, subject, undo_left
 from app.web.live import shared
 from app.web.moment import Moment, when
 from app.web.progress import pace
+from app.web.timeline import folded
 from app.web.zone import shown_zone, zone_of
 
 blueprint = Blueprint("task", __name__)
@@ -106,7 +107,7 @@ async def _events(task: Task) -> dict[str, Any]:
         events = list((await db.scalars(queries.events(task.id, MOST_EVENTS + 1, before))).all())
         written_by = await db.scalar(queries.written_by(task.id))
     return {
-        "events": events[-MOST_EVENTS:],
+        "events": folded(events[-MOST_EVENTS:]),
         "older": events[1].id if len(events) > MOST_EVENTS else None,
         "newest": before is None,
         "pace": pace(task, events) if before is None else None,

@@ -10,6 +10,7 @@ from typing import Any, NoReturn, TypeVar
 from pydantic import BaseModel, ValidationError
 from quart import Response, request
 
+from app.tasks.request import Mistakes
 from app.web.asked import mistakes
 from app.web.problem import Problem
 
@@ -57,6 +58,11 @@ def read_query(shape: type[Shape]) -> Shape:
     """The query string as that shape. Raises Problem (422)."""
     given = {name: values[0] if len(values) == 1 else values for name, values in request.args.lists()}
     return read_as(shape, given)
+
+
+def refusal(mistakes: Mistakes) -> Problem:
+    """What the core found wrong."""
+    return mistaken([(name, str(mistake)) for name, some in mistakes.items() for mistake in some])
 
 
 def mistaken(found: list[tuple[str, str]]) -> Problem:

@@ -159,3 +159,18 @@ def test_who_comes_back_to_the_field_goes_on_typing(new_page: NewPage) -> None:
     expect(page.locator("#adding")).to_have_value("mina@exa")
     page.locator("#subject").focus()
     expect(page.locator(".chip")).to_have_count(1)
+
+
+@pytest.mark.parametrize("language", ["en", "ko"])
+def test_another_column_is_chosen_for_a_field_and_the_preview_follows(new_page: NewPage, language: str) -> None:
+    page = compose(new_page(), language)
+    paste(page, "Name\tE-mail\t별명\n홍길동\thong@example.com\t길동이\nMina\tmina@example.com\tMin\n")
+    said(page, language, 2)
+    facts = page.frame_locator("iframe[name=preview]").locator("#facts")
+    expect(facts).to_contain_text("홍길동")
+    expect(page.locator("#unused")).to_contain_text("별명")
+    page.locator("[id='columns.name']").select_option("별명")
+    expect(facts).to_contain_text("길동이")
+    expect(page.locator("#unused")).to_have_count(0)
+    page.reload()
+    expect(page.locator("[id='columns.name']")).to_have_value("별명")

@@ -5,11 +5,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from quart.typing import TestClientProtocol as Client
-from sqlalchemy import update
+from sqlalchemy import insert, update
 
 from app.db import Database
 from app.mail.outcome import CUT_OFF
-from app.tasks.model import Delivery, Task
+from app.tasks.model import Delivery, Task, TaskEvent
 from tests.integration.test_pages_history import page_of, store
 from tests.integration.test_pages_task import do, set_status, task
 from tests.parts import answer
@@ -133,3 +133,17 @@ async def test_a_search_that_finds_nothing_says_where_it_looked(person: Client, 
     assert "Only addresses that begin with “Welcome” were looked for." in page
     assert 'href="/history?subject=Welcome"' in page
     assert 'id="task-1"' in await page_of(person, "/history?subject=Welcome")
+
+
+async def test_tries_without_end_are_told_once_with_how_often(person: Client, database: Database) -> None:
+    store(database)
+    began = datetime.now(UTC) - timedelta(hours=1)
+    moves = [("queued", "started", None), ("started", "queued", "It is tried again.")] * 20
+    with database.writing() as db:
+        for n, (before, after, why) in enumerate(moves):
+            at = began + timedelta(minutes=n)
+            values = {"task_id": 1, "at": at, "from_status": before, "to_status": after, "who": "worker", "why": why}
+            db.execute(insert(TaskEvent).values(values))
+    page = await page_of(person, "/tasks/1")
+    assert page.count("Queued → <b>Sending</b>") == 1
+    assert page.count("20 times, for the first time:") == 2

@@ -158,6 +158,12 @@ async def test_every_mistake_is_told_at_once(program: Program) -> None:
     assert problem["detail"] == "Nothing was done: 5 fields are not right."
 
 
+async def test_a_moment_that_has_passed_is_told_beside_what_else_is_wrong(program: Program) -> None:
+    asked = {**WELCOME, "template": "email/none", "scheduled_at": "2020-01-01T00:00:00Z"}
+    status, problem = await program.post("/api/tasks", asked)
+    assert (status, {each["field"] for each in problem["errors"]}) == (422, {"scheduled_at", "template"})
+
+
 @pytest.mark.parametrize(
     "body",
     [b"", b"{", b"\xff", b'{"a": NaN}', b'{"a": 1e999}', b'{"a": "\\ud800"}', b'{"a": "\\u0000"}', b"[" * 100_000,

@@ -44,8 +44,8 @@ WHO_MAY = {
     "GET /compose/preview": "s+s",
     "POST /compose/preview": "s+s",
     "GET /history": "s+s",
-    "GET /export.csv": "s+s",
-    "GET /export.ndjson": "s+s",
+    "GET /export.csv": "s++",
+    "GET /export.ndjson": "s++",
     "GET /live": "s+s",
     "GET /tasks/<int:task_id>": "s+s",
     "GET /tasks/<int:task_id>/edit": "s+s",
@@ -269,3 +269,10 @@ async def test_a_static_file_is_kept_for_ever_under_the_hash_of_its_content(app:
     assert "immutable" in (await stranger.get(address)).headers["Cache-Control"]
     assert (await stranger.get(f"/static/{name}")).headers["Cache-Control"] == "no-cache"
     assert (await stranger.get(f"/static/{name}?v=0123456789ab")).headers["Cache-Control"] == "no-cache"
+
+
+async def test_a_program_gets_the_files_and_a_wrong_token_is_told_so(stranger: Client, bearer: dict[str, str]) -> None:
+    answer = await stranger.get("/export.csv", headers=bearer)
+    assert (answer.status_code, answer.content_type.partition(";")[0]) == (200, "text/csv")
+    refused = await stranger.get("/export.ndjson", headers={"Authorization": "Bearer pd_wrong"})
+    assert (refused.status_code, refused.content_type) == (401, "application/problem+json")

@@ -135,6 +135,17 @@ async def test_a_link_signs_in_once(stranger: Client, link: str) -> None:
     assert await signed_in(stranger)
 
 
+@pytest.mark.parametrize(("password", "told"), [(None, True), ("a hash", False)])
+async def test_who_has_no_password_is_told_by_the_link_how_to_come_back_without_one(
+    stranger: Client, database: Database, link: str, password: str | None, told: bool
+) -> None:
+    with database.writing() as db:
+        db.execute(update(User).values(password_hash=password))
+    await stranger.get(link)
+    page = await (await stranger.get("/compose")).get_data(as_text=True)
+    assert ('works once only. <a href="/account">Set a password</a>' in page) == told
+
+
 async def test_opening_the_used_link_again_leads_on_where_one_is_signed_in(stranger: Client, link: str) -> None:
     await stranger.get(link)
     assert (await stranger.get(link)).headers["Location"] == "/"
