@@ -15,6 +15,7 @@ ADDRESS = ("email", "emailaddress", "mail", "mailaddress", "이메일", "이메�
 NAME = ("name", "fullname", "이름", "성명")
 SEPARATORS = ("\t", ";", ",")  # a paste from a spreadsheet has tabs
 LONGEST_ROW = 20  # lines; a cell may have line breaks, a quotation mark that is never closed must not eat the rest
+MOST_COLUMNS = 500
 MOST_GUESSED = 20_000  # rows that are looked at to tell a table from a list
 
 
@@ -48,7 +49,7 @@ def find_table(text: str) -> Table | None:
     first = next((number for number, line in enumerate(lines) if line.strip()), 0)
     if "@" in lines[first]:
         return None
-    heads = [(separator, _cells(lines[first], separator)) for separator in SEPARATORS]
+    heads = [(mark, cells) for mark in SEPARATORS if len(cells := _cells(lines[first], mark)) <= MOST_COLUMNS]
     for separator, cells in heads:
         words = [_word(cell) for cell in cells]
         if known := [word for word in ADDRESS if word in words]:

@@ -78,6 +78,7 @@ class Task(Base):
     token: Mapped[str | None] = mapped_column(String(32))  # of the lease; every move of its holder names it
     lease_until: Mapped[datetime | None]
     recipients: Mapped[int]
+    first_address: Mapped[str | None] = mapped_column(Address)  # of whom was given first; None: of an older version
     sent: Mapped[int] = mapped_column(default=0)
     failed: Mapped[int] = mapped_column(default=0)
     unknown: Mapped[int] = mapped_column(default=0)

@@ -19,13 +19,13 @@ WORKER_ALIVE = 15
 
 
 def tasks(filter: Filter, limit: int = PAGE) -> Select[Task, str]:
-    """Newest first, before the filter's cursor, each with the first of its recipients' addresses.
+    """Newest first, before the filter's cursor, each with the address of its first recipient.
 
     Asks for one more than `limit`: where it comes, there is a next page.
     """
-    first = select(func.min(Delivery.address)).where(Delivery.task_id == Task.id).correlate(Task).scalar_subquery()
+    any_ = select(func.min(Delivery.address)).where(Delivery.task_id == Task.id).correlate(Task).scalar_subquery()
     fit = Task.id.in_(ids(filter, limit + 1))
-    return select(Task, first.label("address")).where(fit).order_by(Task.id.desc())
+    return select(Task, func.coalesce(Task.first_address, any_)).where(fit).order_by(Task.id.desc())
 
 
 def counts() -> Select[str, int]:

@@ -54,6 +54,7 @@ def content(request: Request) -> dict[str, Any]:
         "on_unknown": request.on_unknown,
         "rung_at": None if later else now(),
         "recipients": len(request.recipients),
+        "first_address": request.recipients[0].mailbox.address,
         "title": request.title[:SUBJECT_LIMIT],
         "title_key": title_key(request.title),
         "who": request.by,

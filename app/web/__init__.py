@@ -83,6 +83,7 @@ def _install(app: Quart, settings: Settings) -> None:
     from app.web import (
         account,
         api,
+        attempts,
         compose,
         discard,
         drafts,
@@ -101,6 +102,7 @@ def _install(app: Quart, settings: Settings) -> None:
         overview,
         preview,
         problem,
+        reading,
         security,
         signin,
         task,
@@ -108,8 +110,9 @@ def _install(app: Quart, settings: Settings) -> None:
     )
 
     app.add_template_global(lambda: app.blueprints, "blueprints")
-    app.add_template_global(history.is_overdue, "is_overdue")
-    app.add_template_global(fields.label, "label")
+    for known in (attempts.by_server, attempts.meaning, attempts.said, fields.label, history.is_overdue):
+        app.add_template_global(known)
+    app.jinja_env.globals["sandbox"] = reading.SANDBOX
     i18n.install(app)
     app.before_request(_refuse_large_pages)
     security.install(app)

@@ -6,7 +6,7 @@ from app.mail import N_
 from app.mail.outcome import OWN_WORDS
 from app.mail.said import explain
 from app.tasks.model import Delivery, DeliveryStatus, Task
-from app.web.i18n import gettext, relative
+from app.web.i18n import gettext, reason, relative
 
 TAKEN = N_("The mail server took it.")
 NEXT = {
@@ -30,9 +30,9 @@ def by_server(reply: str) -> bool:
 
 
 def said(reply: str) -> str:
-    """A server's words as they are; our own, where it said none, in the language in use."""
+    """A server's words as they are; our own, and those of people, in the language in use."""
     found = next(((text, match) for text, words in _OWN_WORDS if (match := words.fullmatch(reply))), None)
-    return gettext(found[0], **found[1].groupdict()) if found else gettext(reply)
+    return gettext(found[0], **found[1].groupdict()) if found else reason(reply)
 
 
 def meaning(reply: str | None) -> str:

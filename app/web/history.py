@@ -14,7 +14,6 @@ from app.mail.templates import SUBJECT_LIMIT, Templates
 from app.tasks import queries
 from app.tasks.model import Task, TaskStatus
 from app.web import accounts, postdate
-from app.web.attempts import meaning
 from app.web.fields import find
 from app.web.filters import by_tab, read_asked
 from app.web.i18n import gettext, translate
@@ -60,7 +59,6 @@ async def show() -> str:
         trouble=trouble,
         workers=workers,
         undo_left=undo_left,
-        meaning=meaning,
         fault=fault,
         errors={name: [translate(mistake) for mistake in some] for name, some in asked.mistakes.items()},
         templates=app.templates.names(),

@@ -13,7 +13,7 @@ from app.tasks import queries
 from app.tasks.lifecycle import DECIDABLE
 from app.tasks.model import Delivery, Task
 from app.web import postdate
-from app.web.attempts import by_server, meaning, said, what_next
+from app.web.attempts import what_next
 from app.web.history import look_again
 from app.web.preview import PATIENCE
 from app.web.reading import FRAME_POLICY, VIEWS, Mail, read
@@ -54,9 +54,6 @@ async def show(task_id: int) -> str:
         task=task,
         one=delivery,
         events=events,
-        meaning=meaning,
-        by_server=by_server,
-        said=said,
         decidable=task.status in DECIDABLE,
         next=what_next(delivery, task),
         written=written,

@@ -12,7 +12,7 @@ from app.tasks.lifecycle import DECIDABLE, WAITING
 from app.tasks.model import Task
 from app.tasks.request import Mistakes
 from app.web import postdate
-from app.web.attempts import by_server, meaning, said, what_next
+from app.web.attempts import what_next
 from app.web.compose import in_words
 from app.web.edit import is_open
 from app.web.history import look_again, moment_of, subject, undo_left
@@ -60,10 +60,7 @@ async def page(task: Task, typed: Moment | None = None, mistakes: Mistakes | Non
         zone=shown_zone(),
         at_=moment_of(task),
         subject=subject(task, postdate().templates),
-        meaning=meaning,
         what_next=what_next,
-        by_server=by_server,
-        said=said,
         left=task.recipients - task.sent - task.failed - task.unknown,
         waiting=task.status in WAITING,
         decidable=task.status in DECIDABLE,

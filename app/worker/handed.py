@@ -1,14 +1,18 @@
-"""What became of the messages of one batch, as the rows will say it."""
+"""Handing over one message, and what became of those of a batch, as the rows will say it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from hashlib import sha256
 from typing import Any
 
 from sqlalchemy import Row
 from sqlalchemy.orm import Session
 
+from app.mail import Mistake
+from app.mail.addresses import Mailbox
 from app.mail.outcome import Kind, Outcome
+from app.mail.transport import Connection
 from app.tasks import faults
 from app.tasks.model import DeliveryStatus, OnUnknown
 from app.tasks.retries import LAST_ATTEMPT, LONGEST_TRY, wait_for_delivery
@@ -28,6 +32,20 @@ class Handed:
     delivery: Row[Any]
     outcome: Outcome | None
     digest: bytes | None = None
+
+
+def hand_over(held: Hold, delivery: Row[Any], connection: Connection, envelope_from: str) -> Handed:
+    """Write its message, and give it to the mail server, unless the lease is lost by then."""
+    to = Mailbox(delivery.address, delivery.name)
+    variables = {**held.task.variables, **delivery.variables}
+    try:
+        if isinstance(held.edition, Mistake):
+            raise held.edition
+        message = held.edition.write(variables, held.task.subject, to, delivery.message_id, delivery.written_at)
+    except Mistake as mistake:
+        return Handed(delivery, Outcome(Kind.failed, str(mistake)))
+    outcome = connection.send(envelope_from, to, message, may_finish=lambda: not held.lost)
+    return Handed(delivery, outcome, sha256(message).digest())
 
 
 def record(held: Hold, handed: Handed) -> dict[str, Any]:

@@ -5,18 +5,15 @@ import socket
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from hashlib import sha256
 from os import getpid
-from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Row
 from sqlalchemy.orm import Session
 
 from app import log
 from app.config import TEMPLATES, Settings
 from app.db import Database
-from app.mail import N_, Mistake
+from app.mail import N_
 from app.mail.addresses import Mailbox, parse
 from app.mail.outcome import Kind, Outcome
 from app.mail.templates import Templates
@@ -24,7 +21,7 @@ from app.mail.transport import Connection, parse_url
 from app.tasks import lifecycle, sender
 from app.tasks.retries import wait_for_sender
 from app.worker.editions import Editions
-from app.worker.handed import Batch, Handed, record, tallies, with_faults
+from app.worker.handed import Batch, Handed, hand_over, record, tallies, with_faults
 from app.worker.hold import Hold, persist, renewing
 
 logger = log.get("worker")
@@ -158,24 +155,12 @@ class Sender:
                 yield Handed(delivery, None)
                 continue
             self.stopping.wait(held.gap)
-            handed = self._send(held, delivery)
+            handed = hand_over(held, delivery, self.connection, self.mail_from.address)
             if handed.outcome and handed.outcome.kind is Kind.trouble:
                 held.trouble = handed.outcome
                 yield Handed(delivery, None)
             else:
                 yield handed
-
-    def _send(self, held: Hold, delivery: Row[Any]) -> Handed:
-        to = Mailbox(delivery.address, delivery.name)
-        variables = {**held.task.variables, **delivery.variables}
-        try:
-            if isinstance(held.edition, Mistake):
-                raise held.edition
-            message = held.edition.write(variables, held.task.subject, to, delivery.message_id, delivery.written_at)
-        except Mistake as mistake:
-            return Handed(delivery, Outcome(Kind.failed, str(mistake)))
-        outcome = self.connection.send(self.mail_from.address, to, message, may_finish=lambda: not held.lost)
-        return Handed(delivery, outcome, sha256(message).digest())
 
     def settle(self) -> None:
         """Settle the task in hand, if one still is; where that has happened already, nothing moves."""

@@ -28,7 +28,6 @@ def subject(new_page: NewPage) -> str:
         page.get_by_text("Later", exact=True).click()
         page.locator("#scheduled_at").fill(f"{datetime.now(UTC) + timedelta(days=300 + n):%Y-%m-%dT09:00}")
         page.locator("[name='variables.name']").fill("Anna")
-        page.locator("#edit-subject").click()
         page.locator("#subject").fill(subject)
         page.locator("#adding").fill(f"bulk{n}@example.com")
         page.locator("#adding").press("Enter")

@@ -108,7 +108,7 @@ async def test_the_frame_runs_nothing_fetches_nothing_and_is_shown_by_us_only(pe
     assert "frame-ancestors 'self'" in policy
     assert "script" not in policy
     page = await answer.get_data(as_text=True)
-    assert '<iframe class="letter" sandbox srcdoc=' in page
+    assert '<iframe class="letter" sandbox="allow-popups allow-popups-to-escape-sandbox" srcdoc=' in page
     assert "<script" not in page
     assert "unsafe" not in (await person.get("/compose")).headers["Content-Security-Policy"]
 

@@ -147,3 +147,11 @@ async def test_tries_without_end_are_told_once_with_how_often(person: Client, da
     page = await page_of(person, "/tasks/1")
     assert page.count("Queued → <b>Sending</b>") == 1
     assert page.count("20 times, for the first time:") == 2
+
+
+async def test_a_mail_is_named_after_whom_the_form_named_first(person: Client, database: Database) -> None:
+    store(database, "zoe@example.com", "anna@example.com")
+    assert "zoe@example.com and 1 more" in await page_of(person)
+    with database.writing() as db:
+        db.execute(update(Task).values(first_address=None))  # as an older version stored it
+    assert "anna@example.com and 1 more" in await page_of(person)

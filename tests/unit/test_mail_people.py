@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from app.mail.addresses import parse
 from app.mail.people import People, read_people
-from app.mail.tables import column_for
+from app.mail.tables import MOST_COLUMNS, column_for
 
 
 def addresses(people: People) -> list[str]:
@@ -199,3 +199,9 @@ def test_any_table_is_read_or_refused_and_what_is_left_without_the_bad_is_good(r
     again = read_people(people.without_bad())
     assert not again.bad
     assert addresses(again) == addresses(people)
+
+
+def test_a_first_line_of_thousands_of_cells_is_no_table() -> None:
+    head = ",".join(["email", *(f"c{n}" for n in range(MOST_COLUMNS))])
+    assert not read_people(f"{head}\na@example.com").columns
+    assert read_people(f"{head.rpartition(',')[0]}\na@example.com").columns
