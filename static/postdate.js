@@ -409,7 +409,8 @@ function countDown() {
 }
 
 function undo() {
-  const button = one("[data-undo]");
+  const row = document.activeElement.closest("tr") ?? document.createElement("tr");
+  const button = one(".flash [data-undo], #actions [data-undo]") ?? one("[data-undo]", row); // no other mail of many
   if (!button || button.ariaBusy === "true") return;
   button.ariaBusy = "true";
   button.click();
@@ -697,11 +698,14 @@ const COPY = "draft:";
 const NOT_TYPED = ["key", "saved", "by", "seen", "editor", "turn", "do", "file", "test_to", "test_key", "person"];
 
 function typed(form) {
-  const found = [...new FormData(form)].filter(([name, value]) => !NOT_TYPED.includes(name) && typeof value === "string");
+  const kept = ([name, value]) => !NOT_TYPED.includes(name) && typeof value === "string";
+  const pending = one("#adding", form)?.value.trim(); // no chip yet
+  const found = [...new FormData(form)].filter(kept).map(([name, value]) =>
+    name === "recipients" && pending ? [name, `${value}\n${pending}`.trim()] : [name, value]);
   return found.sort(([one], [other]) => (one < other ? -1 : 1));
 }
 
-// What became of it: saved, sent (it was, before), away (the server), out (signed out), large, often.
+// What became of it: saved, sent (it was, before), away (the server), out (signed out), other (account), large, often.
 async function deliver(fields, signal) {
   const body = new FormData();
   for (const [name, value] of fields) body.append(name, value);
@@ -711,7 +715,7 @@ async function deliver(fields, signal) {
   const given = (answer.ok || answer.status === 410) && !answer.redirected ? await answer.json().catch(() => null) : null;
   if (given) return [answer.ok ? "saved" : "sent", given];
   if (answer.redirected) return ["out"];
-  return [{ 413: "large", 429: "often" }[answer.status] ?? "away"];
+  return [{ 403: "other", 413: "large", 429: "often" }[answer.status] ?? "away"];
 }
 
 function copyOf(name) {
@@ -764,7 +768,7 @@ function drafts(form) {
     asked = "";
     if (what === "saved") return taken(fresh, given);
     if (what === "sent") sessionStorage.removeItem(name());
-    else if (what !== "large") later(AGAIN);
+    else if (!["large", "other"].includes(what)) later(AGAIN);
     if (what === "sent") known = fresh;
     tell(given?.told ?? keeping.dataset[what]);
   }

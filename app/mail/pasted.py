@@ -9,7 +9,7 @@ SEPARATORS = ",;，；、"
 """What stands between two people, besides the line end."""
 
 _UNSEEN = re.compile("[\u200b\u2060\ufeff\u00ad]")  # they come along from web pages and word processors
-_BULLET = re.compile(r"(?:[-*•·▪◦–]|\d{1,4}[.)])\s+")
+BULLET = re.compile(r"(?:[-*•·▪◦–]|\d{1,4}[.)])\s+")
 _IN_BRACKETS = re.compile(r"(?P<before>[^()<>@]*)\((?P<address>[^()<>\s]+@[^()<>\s]+)\)(?P<after>[^()<>@]*)")
 
 
@@ -21,7 +21,7 @@ def understood(item: str) -> list[str]:
     """
     if len(item) > ITEM_LIMIT:
         return [item]
-    item = _BULLET.sub("", _UNSEEN.sub("", item).strip(), count=1)
+    item = BULLET.sub("", _UNSEEN.sub("", item).strip(), count=1)
     if "<" in item:
         return [_closed(item.replace("\t", " "))]
     if match := _IN_BRACKETS.fullmatch(item):

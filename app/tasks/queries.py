@@ -10,7 +10,7 @@ from app.db import now
 from app.tasks.books import Bulk, Edition, Fault, Repair, Sender, Worker
 from app.tasks.model import Delivery, DeliveryStatus, Task, TaskCount, TaskEvent, TaskStatus
 from app.tasks.search import Filter as Filter
-from app.tasks.search import ids
+from app.tasks.search import ids, lowered
 
 PAGE = 50
 
@@ -88,7 +88,7 @@ def deliveries(
     if status:
         found = found.where(Delivery.status == status)
     if q:
-        found = found.where(func.lower(Delivery.address).contains(q.lower(), autoescape=True))
+        found = found.where(func.lower(Delivery.address).contains(lowered(q), autoescape=True))
     return found if cursor is None else found.where(Delivery.address > cursor)
 
 

@@ -84,7 +84,7 @@ async def invite() -> ResponseReturnValue:
     """Make an account, or let one without a password in again: the link for it is shown once."""
     email = (await request.form).get("email", "")
     try:
-        address = spelled(parse(email).address)
+        address = parse(email).key
         if address == g.user.email:
             raise Mistake(YOURSELF)
         secret = await access.invite(postdate().database, address)

@@ -15,6 +15,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from app.config import Settings
 from app.db import AsyncDatabase, Base, Database, now
+from app.mail import Mistake
+from app.mail.addresses import parse
 
 FIRST_ACCOUNT = "admin@postdate.local"
 LINK_HOLDS = 24 * 3600
@@ -62,8 +64,11 @@ class ApiToken(Base):
 
 
 def spelled(email: str) -> str:
-    """The one spelling under which an account is kept and found."""
-    return email.strip().casefold()
+    """The one spelling under which an account is kept and found: that of its mails."""
+    try:
+        return parse(email).key
+    except Mistake:
+        return email.strip().lower()
 
 
 def digest(secret: str) -> str:

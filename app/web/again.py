@@ -10,6 +10,7 @@ from typing import Any
 from quart import abort
 from sqlalchemy import Row
 
+from app.mail.pasted import BULLET, SEPARATORS
 from app.tasks import queries
 from app.tasks.model import Task
 from app.web import postdate
@@ -18,7 +19,7 @@ from app.web.moment import Moment
 from app.web.zone import zone_of
 
 Recipients = Sequence[Row[str, str, dict[str, Any]]]
-TO_QUOTE = frozenset(',;<>"\\')
+TO_QUOTE = frozenset(SEPARATORS + '<>"\\')
 
 
 EVERYBODY_MISSED = "missed"
@@ -79,7 +80,7 @@ def _is_implied(name: str, own: Mapping[str, Any], shared: Mapping[str, Any]) ->
 
 
 def _mailbox(address: str, name: str) -> str:
-    if TO_QUOTE & set(name):
+    if TO_QUOTE & set(name) or BULLET.match(name):
         name = '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
     return f"{name} <{address}>" if name else address
 

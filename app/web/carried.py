@@ -11,7 +11,7 @@ from app.web import postdate
 from app.web.accounts import User
 
 ENDPOINTS = frozenset({"compose.send", "drafts.save", "trial.send"})
-"""Whose forms are carried: those that somebody has written something into."""
+"""Whose forms are carried, and are their writer's only: those that somebody has written something into."""
 
 OWN = frozenset({"email", "password", "do"})
 """What is the sign-in form's."""

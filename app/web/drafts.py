@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from quart import Blueprint, abort, flash, g, redirect, request, url_for
+from quart import Blueprint, flash, g, redirect, request, url_for
 from quart.typing import ResponseReturnValue
 from quart_rate_limiter import RateLimit, rate_limit
 from sqlalchemy.exc import IntegrityError
@@ -18,7 +18,7 @@ from app.tasks import drafts, lifecycle, queries
 from app.tasks.books import Draft
 from app.tasks.model import Task
 from app.tasks.request import Refused
-from app.web import again, carried, postdate
+from app.web import again, postdate
 from app.web.accounts import User
 from app.web.fields import COLUMN, VARIABLE
 from app.web.forms import ID, KEY, Letter, new_key, read_letter
@@ -61,8 +61,6 @@ class Kept:
 @rate_limit(limits=LIMITS)
 async def save() -> ResponseReturnValue:
     """Save the form. The script is told where it is now; for everybody else it comes back."""
-    if carried.is_of_another(await request.form, g.user):
-        abort(403, gettext("This was written by another account, so it was not saved in yours."))
     kept = await keep(await request.form, g.user.id)
     told = _told(kept)
     if "X-Refresh" in request.headers:

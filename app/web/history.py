@@ -115,7 +115,7 @@ def too_late(task: Task) -> str:
 def begun(task: Task) -> str:
     """Why it can't go back to the form any more."""
     begun = task.status == TaskStatus.QUEUED
-    return gettext("Too late: part of it has been sent already.") if begun else too_late(task)
+    return gettext("Too late: a worker has begun it already, and goes on with it.") if begun else too_late(task)
 
 
 def subject(task: Task, templates: Templates) -> str:
@@ -138,7 +138,8 @@ def _compiled(source: str) -> Part:
 def look_again(tasks: Sequence[Task]) -> int | None:
     """In how many milliseconds the page is out of date; None where nothing on it moves by itself."""
     now = datetime.now(UTC)
-    waits = [task.due_at - now for task in tasks if task.status in (TaskStatus.SCHEDULED, TaskStatus.QUEUED)]
+    waiting = (TaskStatus.SCHEDULED, TaskStatus.QUEUED)
+    waits = [task.due_at - now for task in tasks if task.status in waiting and not task.held]
     if any(task.status == TaskStatus.STARTED for task in tasks):
         return SOON
     return max(SOON, int(min(waits).total_seconds() * 1000) + 200) if waits else None

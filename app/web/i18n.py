@@ -3,6 +3,7 @@
 Sentences carry their places in braces, in Python and in templates alike: `_("Sent to {who}.", who=name)`.
 """
 
+import re
 from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
 from gettext import NullTranslations
@@ -25,6 +26,9 @@ LANGUAGES = {"en": "English", "ko": "한국어"}
 CATALOGUES = Path(__file__).parent / "locale"
 
 # Babel writes "AM 9:00" for Korean, which nobody in Korea does: 24 hours it is.
+OF_MANY = re.compile(r"(.*) \(bulk (\d+)\)", re.DOTALL)
+"""Why one of many tasks was moved at once, as bulk.py writes it."""
+
 MOMENT = {"en": "EEE d MMM yyyy, HH:mm", "ko": "yyyy년 M월 d일 (E) HH:mm"}
 DAY = {"en": "EEEE d MMMM yyyy", "ko": "yyyy년 M월 d일 EEEE"}
 
@@ -85,8 +89,9 @@ def reason(why: str) -> str:
     """Why a task was moved; where many were at once, with the number of that action."""
     if why.startswith(EDITED):
         return gettext("Edited: {parts}", parts=", ".join(map(gettext, why.removeprefix(EDITED).split(", "))))
-    text, of_many, number = why.removesuffix(")").rpartition(" (bulk ")
-    return gettext(text) + gettext(" (many at once, no. {n})", n=number) if of_many else gettext(why)
+    if of_many := OF_MANY.fullmatch(why):
+        return gettext(of_many[1]) + gettext(" (many at once, no. {n})", n=of_many[2])
+    return gettext(why)
 
 
 def translate(mistake: Mistake) -> str:

@@ -20,6 +20,8 @@ FILES = frozenset({"export.as_csv", "export.as_ndjson"})
 EITHER = frozenset({"openapi", "health.metrics", *FILES})
 """Those for people and programs alike: a session or a token will do. Files are what people follow a link to."""
 
+OF_ANOTHER = N_("This was written by another account, so nothing was done with it. Go back: it is still there.")
+
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 HEADERS = {
@@ -83,6 +85,8 @@ async def let_in() -> ResponseReturnValue | None:
         g.token = await _token()
     if not is_api() or endpoint in EITHER:
         g.user = await with_session(postdate().database, session.get("user"), session.get("epoch"))
+    if g.user and endpoint in carried.ENDPOINTS and carried.is_of_another(await request.form, g.user):
+        raise Forbidden(OF_ANOTHER)
     if g.token or g.user:
         return None
     if is_api() or endpoint in EITHER - FILES or (endpoint in FILES and "Authorization" in request.headers):

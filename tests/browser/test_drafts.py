@@ -158,6 +158,17 @@ def test_once_it_is_sent_it_is_no_draft_and_the_way_back_says_so(new_page: NewPa
     assert subject not in drafts(page)
 
 
+def test_an_address_that_is_no_chip_yet_survives_a_reload(new_page: NewPage) -> None:
+    page = new_page()
+    page.goto("/compose?template=email/welcome")
+    page.locator("#adding").fill("anna@example.com")
+    page.locator("#adding").press("Enter")
+    page.locator("#adding").press_sequentially("ben@exam")
+    expect(page.locator("#keeping [role=status]")).to_contain_text("Draft saved")
+    page.reload()
+    expect(page.locator("#recipients")).to_have_value("anna@example.com\nben@exam")
+
+
 def test_without_the_script_a_button_saves_it_and_discarding_can_be_undone(new_page: NewPage) -> None:
     page = new_page(script=False)
     subject = begin(page)

@@ -81,6 +81,17 @@ def test_the_key_z_undoes_and_typing_it_does_not(sent: Callable[..., Page]) -> N
     expect_undone(page)
 
 
+def test_the_key_z_leaves_the_mails_of_a_list_alone_but_for_the_row_with_the_focus(sent: Callable[..., Page]) -> None:
+    page = sent()
+    page.goto("/history")
+    expect(page.locator(".flash")).to_have_count(0)
+    page.keyboard.press("z")
+    expect(page).to_have_url(re.compile("/history$"))
+    page.locator("tbody tr").first.locator("a.cover").focus()
+    page.keyboard.press("z")
+    expect_undone(page)
+
+
 def test_it_counts_down_and_goes_when_it_is_too_late(sent: Callable[..., Page]) -> None:
     page = sent()
     page.clock.install()

@@ -168,3 +168,27 @@ async def test_passwords_are_not_guessed_at_without_end(app: Quart, database: Da
     here = await by_link(app, database, settings)
     await save(here, FIRST)
     assert [await save(here, SECOND, f"a guess {n}") for n in range(5)] == [422] * 4 + [429]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "are_two"),
+    [("straße@example.com", "strasse@example.com", True), ("kim@한국.kr", "KIM@xn--3e0b707e.kr", False)],
+)
+async def test_people_are_told_apart_as_their_mails_are(person: Client, one: str, other: str, are_two: bool) -> None:
+    for email in (one, other):
+        await person.post("/account/people", headers=OUR_PAGE, form={"email": email})
+    page = await (await person.get("/account")).get_data(as_text=True)
+    assert page.count("/shut-out") == (2 if are_two else 1)
+
+
+async def test_who_was_invited_by_a_korean_domain_signs_in_by_it(person: Client, app: Quart) -> None:
+    answer = await person.post("/account/people", headers=OUR_PAGE, form={"email": "kim@한국.kr"})
+    page = await (await person.get(answer.headers["Location"])).get_data(as_text=True)
+    (link,) = re.findall(r"/sign-in/[\w-]{20,}", page)
+    kim = app.test_client()
+    await kim.get(link)
+    assert await save(kim, FIRST) == 303
+    for typed in ("kim@한국.kr", "Kim@한국.KR", "kim@xn--3e0b707e.kr"):
+        again = app.test_client()
+        await again.post("/sign-in", headers=OUR_PAGE, form={"email": typed, "password": FIRST})
+        assert await signed_in(again), typed

@@ -137,7 +137,7 @@ async def test_a_mistake_is_told_at_its_field_and_changes_nothing(
     [
         ({"status": "started", "attempt": 1}, "Too late: it is being sent right now."),
         ({"status": "finished", "attempt": 1}, "Too late: it has been sent already."),
-        ({"status": "queued", "attempt": 1}, "Too late: part of it has been sent already."),
+        ({"status": "queued", "attempt": 1}, "Too late: a worker has begun it already, and goes on with it."),
         ({"status": "cancelled"}, "It was cancelled already."),
     ],
 )

@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime, timedelta
+from urllib.parse import quote
 
 import pytest
 from quart.typing import TestClientProtocol as Client
@@ -155,3 +156,34 @@ async def test_a_mail_is_named_after_whom_the_form_named_first(person: Client, d
     with database.writing() as db:
         db.execute(update(Task).values(first_address=None))  # as an older version stored it
     assert "anna@example.com and 1 more" in await page_of(person)
+
+
+async def test_a_held_mail_does_not_look_again_since_only_a_person_moves_it(person: Client, database: Database) -> None:
+    store(database, scheduled_at=SOON)
+    assert "data-look-again" in await page_of(person, "/tasks/1")
+    set_status(database, "scheduled", held=True, due_at=datetime.now(UTC) - timedelta(hours=1))
+    assert "data-look-again" not in await page_of(person, "/tasks/1")
+
+
+async def test_the_words_of_a_server_are_kept_though_they_look_like_ours(person: Client, database: Database) -> None:
+    store(database)
+    said = "421 4.7.0 too many messages (bulk mail)"
+    with database.writing() as db:
+        db.execute(update(Task).values(status="failed", who="worker", why=said))
+    assert said in await page_of(person, "/tasks/1")
+
+
+async def test_a_recipient_of_a_large_mail_is_found_whatever_the_letters(person: Client, database: Database) -> None:
+    store(database, "Émile@example.com", "anna@example.com")
+    for typed in ("Émile", "ÉMILE@Example", "mile"):
+        page = await page_of(person, f"/tasks/1?q={quote(typed)}")
+        assert ("mile@example.com</a>" in page) == ("É" in typed or typed == "mile"), typed
+        assert "anna@example.com</a>" not in page
+
+
+async def test_a_name_that_looks_like_a_list_comes_back_as_one_name(person: Client, database: Database) -> None:
+    for number, name in enumerate(("Kim，Lee", "1. Kim", "- Kim", "Kim; Lee"), 1):
+        store(database, f'"{name}" <a@example.com>')
+        page = await page_of(person, f"/compose?from={number}")
+        assert "1 person" in page, name
+        assert 'class="wrong"' not in page

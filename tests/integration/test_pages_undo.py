@@ -121,6 +121,7 @@ async def test_a_token_is_good_for_ten_minutes(person: Client, app: Quart, datab
         token = undo.write(undo.Undo(1, 0, TOMORROW, cancelled_at=task(database).ended_at))
         assert undo.read(token, 1)
         assert undo.read(token, 1, good_for=-1) is None
+        assert undo.GOOD_FOR == 600
 
 
 async def test_undo_needs_a_post_from_our_own_page(person: Client, database: Database) -> None:

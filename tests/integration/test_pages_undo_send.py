@@ -100,7 +100,7 @@ async def test_a_mail_for_later_can_be_undone_any_time_and_keeps_its_moment(pers
     [
         ({"status": "started", "attempt": 1}, "Too late: it is being sent right now."),
         ({"status": "finished", "attempt": 1}, "Too late: it has been sent already."),
-        ({"status": "queued", "attempt": 1}, "Too late: part of it has been sent already."),
+        ({"status": "queued", "attempt": 1}, "Too late: a worker has begun it already, and goes on with it."),
         ({"status": "cancelled"}, "It was cancelled already."),
     ],
 )

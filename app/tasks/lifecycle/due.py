@@ -1,6 +1,6 @@
 """The moves of the timekeeper: ring for what is due, and put right what a lost worker left."""
 
-from sqlalchemy import ColumnElement, Update, case, or_, select
+from sqlalchemy import ColumnElement, Update, case, null, or_, select
 
 from app.db import now
 from app.mail import N_
@@ -16,7 +16,7 @@ from app.tasks.lifecycle.moves import (
     needs_a_person,
     task,
     these,
-    untried,
+    too_late,
 )
 from app.tasks.model import Delivery, DeliveryStatus, OnUnknown, Task, TaskStatus
 
@@ -46,7 +46,7 @@ def promote(limit: int = 1000, task_id: int | None = None) -> Move:
 
 def late() -> list[ColumnElement[bool]]:
     """That a task came due longer ago than its limit, and was never tried."""
-    return [Task.hold_after < now(), Task.status.in_(WAITING), Task.held.is_(False), untried()]
+    return [Task.status.in_(WAITING), *too_late(Task.hold_after)]
 
 
 def hold_late() -> Move:
@@ -136,7 +136,10 @@ def lose_strays(task_id: int, token: str) -> Update:
 def give_up(task_id: int) -> Update:
     """queued → failed for what a condemned task has left."""
     return delivery(Delivery.task_id == task_id, Delivery.status == DeliveryStatus.QUEUED).values(
-        status=DeliveryStatus.FAILED, reply=POISON, fault_id=Fault.POISON, updated_at=now()
+        status=DeliveryStatus.FAILED,
+        reply=POISON,
+        fault_id=case((select(Task.test).where(Task.id == task_id).scalar_subquery(), null()), else_=Fault.POISON),
+        updated_at=now(),
     )
 
 

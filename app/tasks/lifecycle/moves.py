@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, ScalarSelect, Select, Update, func, or_, select, update
 from sqlalchemy.sql.dml import ReturningUpdate
 
+from app.db import now
 from app.tasks.model import Delivery, DeliveryStatus, Task, TaskStatus
 
 Move = ReturningUpdate[*tuple[Any, ...]]
@@ -55,6 +56,11 @@ def needs_a_person() -> ColumnElement[bool]:
 def untried() -> ColumnElement[bool]:
     """Whether nothing of a task was ever handed over to the mail server: a claim alone proves nothing."""
     return ~select(Delivery.id).where(Delivery.task_id == Task.id, Delivery.attempt > 0).correlate(Task).exists()
+
+
+def too_late(limit: Any) -> list[ColumnElement[bool]]:
+    """That `limit` (an instant) has passed before anything of a task was handed over, and it is not held for that."""
+    return [limit < now(), Task.held.is_(False), untried()]
 
 
 def count(*statuses: DeliveryStatus) -> ScalarSelect[int]:

@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Update, case, func, literal, null, or_, select
+from sqlalchemy import ColumnElement, Select, Update, and_, case, func, literal, null, or_, select
 
-from app.db import now
+from app.db import Instant, now
 from app.mail import N_
-from app.tasks.lifecycle.moves import WAITING, Move, Which, delivery, needs_a_person, task, these
+from app.tasks.lifecycle.moves import WAITING, Move, Which, delivery, needs_a_person, task, these, too_late
 from app.tasks.lifecycle.people import CAN
 from app.tasks.model import Delivery, DeliveryStatus, Task, TaskEvent, TaskStatus
 
@@ -61,6 +62,8 @@ def restore(
                 (before == TaskStatus.STARTED, TaskStatus.QUEUED), else_=func.coalesce(before, TaskStatus.SCHEDULED)
             ),
             ended_at=None,
+            # Whoever undoes was told that it goes out at once: it is not held for being late instead.
+            hold_after=case((and_(*too_late(Task.hold_after)), null()), else_=Task.hold_after),
             rung_at=case((Task.held, now()), else_=null()),
             attention=or_(Task.held, needs_a_person()),
             who=by,
@@ -96,7 +99,7 @@ def replan(task_id: int, was: Plan, attempt: int, due_at: datetime, by: str) -> 
             scheduled_at=was.scheduled_at,
             zone=was.zone,
             due_at=was.due_at,
-            hold_after=was.hold_after,
+            hold_after=_limit(was),
             held=was.held,
             rung_at=now() if was.held else None,
             attention=or_(literal(was.held), needs_a_person()),
@@ -106,3 +109,10 @@ def replan(task_id: int, was: Plan, attempt: int, due_at: datetime, by: str) -> 
         )
         .returning(Task.id, Task.attempt, Task.queue, Task.due_at, Task.held)
     )
+
+
+def _limit(was: Plan) -> Any:
+    if was.held or was.hold_after is None:
+        return was.hold_after
+    limit = literal(was.hold_after, Instant())
+    return case((and_(*too_late(limit)), null()), else_=limit)

@@ -12,7 +12,7 @@ from sqlalchemy import func, select, text, update
 
 from app.db import now
 from app.tasks import lifecycle, queries, reconcile, sender
-from app.tasks.books import Sender
+from app.tasks.books import Fault, Sender
 from app.tasks.model import Delivery, OnUnknown, Task
 from app.worker.timekeeper import Timekeeper
 from tests.parts import Office, valkey, wait_until
@@ -89,6 +89,18 @@ def test_what_a_condemned_task_has_left_is_failed_and_can_be_retried(office: Off
     with office.worker():
         office.rings.ring([tuple(ringing)])
         assert office.wait_for(task_id) == "finished"
+
+
+def test_a_condemned_test_is_in_no_figure(office: Office) -> None:
+    task_id = office.submit(2, rings=False)
+    with office.database.writing() as db:
+        db.execute(update(Task).values(test=True))
+    for attempt in range(3):
+        hold(office, task_id, attempt, f"token{attempt}")
+        expire(office, task_id)
+        timekeeper(office).reconcile()
+    assert statuses(office) == {"failed": 2}
+    assert [n for (n,) in office.all(select(Fault.n)) if n] == []
 
 
 def test_workers_lost_by_chance_over_a_large_task_do_not_condemn_it(office: Office) -> None:

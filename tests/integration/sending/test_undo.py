@@ -84,6 +84,19 @@ def test_after_a_decision_about_what_is_unknown_a_cancelled_task_is_cancelled_an
     ]  # fmt: skip
 
 
+def test_what_is_undone_after_its_limit_goes_out_as_was_promised(office: Office) -> None:
+    cancelled, moved = (office.submit(at=LATER, late_limit=900) for _ in range(2))
+    for task_id in (cancelled, moved):
+        move(office, update(Task).where(Task.id == task_id).values(due_at=now(-7200), hold_after=now(-6300)))
+    was = plan(office, moved)
+    cancel_and_undo(office, cancelled)
+    move(office, lifecycle.reschedule(moved, LATER, "Asia/Seoul", "boss"))
+    assert move(office, lifecycle.replan(moved, was, 0, LATER, "boss"))
+    assert not move(office, lifecycle.hold_late())
+    assert {row.id for row in move(office, lifecycle.promote())} == {cancelled, moved}
+    assert claim(office, cancelled)
+
+
 def test_a_later_cancelling_is_not_undone_by_an_earlier_button(office: Office) -> None:
     task_id = office.submit(at=LATER)
     (first,) = move(office, lifecycle.cancel(task_id, "boss"))
