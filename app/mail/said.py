@@ -57,14 +57,21 @@ _ENHANCED = {
     "7.25": NO_NAME, "7.26": NOT_VERIFIED, "7.27": BAD_SENDER, "7.28": TOO_MANY, "7.29": NOT_VERIFIED,
 }  # fmt: skip
 
+_OURS = tuple(
+    (re.compile(words), sentence)
+    for words, sentence in (
+        (r"Could not connect to ", NO_CONNECTION),
+        (r"The connection to .* was lost before", LOST),
+        (r"The message was handed over, but (the mail server did not reply|no answer)", UNHEARD),
+        (r"The certificate of .* cannot be trusted", UNTRUSTED),
+    )
+)
+"""What is on record where no server said anything: see outcome.OWN_WORDS."""
+
 # In this order: "relay access denied" is more than "access denied", and a full mailbox is often called unavailable.
 _WORDS = tuple(
     (re.compile(words, re.IGNORECASE), sentence)
     for words, sentence in (
-        (r"^Could not connect to ", NO_CONNECTION),
-        (r"^The connection to .* was lost before", LOST),
-        (r"^The message was handed over, but (the mail server did not reply|no answer)", UNHEARD),
-        (r"^The certificate of .* cannot be trusted", UNTRUSTED),
         (r"gr[ea]y-? ?list", PUT_OFF),
         (r"\b(spf|dkim|dmarc)\b|unauthenticated (e-?mail|message)", NOT_VERIFIED),
         (r"starttls|encryption (is )?(required|needed)|requires? (tls|encryption)", ENCRYPT),
@@ -98,7 +105,9 @@ _CODES = re.compile(r"([45]\d\d)(?:[ -]+#?([45])\.(\d{1,3}\.\d{1,3})(?![.\d]))?"
 def explain(reply: str) -> str:
     """A msgid that says what `reply` means and what helps; "" where nothing is known. The reply may lack its ids."""
     found = _CODES.match(reply)
-    code, kind, detail = found.groups() if found else (None, None, None)
+    if found is None:
+        return next((sentence for words, sentence in _OURS if words.match(reply)), "")
+    code, kind, detail = found.groups()
     return (
         _ENHANCED.get(f"{kind}.{detail}")
         or _ENHANCED.get(detail or "")

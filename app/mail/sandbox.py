@@ -19,6 +19,8 @@ from app.mail import N_, Mistake
 from app.mail.needs import needed
 
 LIMIT_KB = 512
+CANNOT_FILL = N_("The template cannot be filled in with these values: {reason}")
+TOO_LARGE = N_("The message would be larger than {limit} KB.")
 STEPS = 50_000
 ARGUMENT_LIMIT = 20
 
@@ -109,9 +111,7 @@ class Part:
             raise
         except Exception as error:
             # Whatever a value can break in the engine, the person who gave the value can mend.
-            raise Mistake(
-                N_("The template cannot be filled in with these values: {reason}"), reason=str(error)
-            ) from error
+            raise Mistake(CANNOT_FILL, reason=str(error)) from error
         return _measured("".join(pieces))
 
     def _lacking(self, variables: Mapping[str, object]) -> dict[str, jinja2.Undefined]:
@@ -160,7 +160,7 @@ def _variables(tree: nodes.Template) -> list[str]:
 
 
 def _too_large() -> Mistake:
-    return Mistake(N_("The message would be larger than {limit} KB."), limit=LIMIT_KB)
+    return Mistake(TOO_LARGE, limit=LIMIT_KB)
 
 
 def _measured(text: str) -> str:

@@ -12,10 +12,17 @@ from pathlib import Path
 from app.mail import N_, Mistake
 from app.mail.addresses import CONTROLS
 from app.mail.message import Content, Image
-from app.mail.sandbox import Part, SourceError, subject_part
+from app.mail.sandbox import CANNOT_FILL, TOO_LARGE, Part, SourceError, subject_part
 from app.mail.styles import inline
 
 SUBJECT_LIMIT = 255
+
+NO_VALUE = N_("The template needs a value for {name}.")
+NO_TEMPLATE = N_("There is no template named {name}.")
+HAS_A_MISTAKE = N_("The template {name} has a mistake: {reason}")
+OWN_WORDS = (NO_VALUE, NO_TEMPLATE, HAS_A_MISTAKE, CANNOT_FILL, TOO_LARGE)
+"""What is on record where a message could not be written when its moment came."""
+
 IMAGE_TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".gif": "image/gif"}
 
 _NAME = re.compile(r"[A-Za-z0-9_-]+(?:/[A-Za-z0-9_-]+)+")
@@ -68,7 +75,7 @@ class Template:
         """Fill it in. `subject` is a source to use in the place of the template's own. Raises Mistake."""
         missing = self.missing(variables, subject)
         if missing:
-            raise Mistake(N_("The template needs a value for {name}."), name=", ".join(missing))
+            raise Mistake(NO_VALUE, name=", ".join(missing))
         title, text, html = (part.render(variables) for part in self._with(subject))
         return Content(_one_line(title), text, html, self.images)
 
@@ -114,7 +121,7 @@ class Templates:
         known = self._read.get(name)
         if known is None or known.stamp != _stamp([path for path, _, _ in known.stamp]):
             if name not in self.names():  # so that no name can lead out of the folder
-                raise Mistake(N_("There is no template named {name}."), name=name)
+                raise Mistake(NO_TEMPLATE, name=name)
             known = self._read[name] = _load(self.root, name)
         return known
 
@@ -147,7 +154,7 @@ def _load(root: Path, name: str) -> Template:
         _compile(html_file, html)  # as it was written, so that a mistake is found in its own line
         parts = subject, text, Part(_CID.sub(rf"cid:\1{Image.CID_END}", inline(html)), html=True)
     except (OSError, ValueError, SourceError) as error:
-        raise Mistake(N_("The template {name} has a mistake: {reason}"), name=name, reason=str(error)) from None
+        raise Mistake(HAS_A_MISTAKE, name=name, reason=str(error)) from None
     return Template(name, _variables(parts), images, stamp or (), parts)
 
 

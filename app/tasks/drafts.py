@@ -55,9 +55,10 @@ def others(user_id: int, key: str) -> Select[Draft]:
 
 
 def thrown(user_id: int, mark: str) -> Select[Draft]:
-    """Those of this person's that were thrown away under `mark`, or the one with that key; the latest first."""
+    """Those of this person's that were thrown away lately under `mark`, or the one with that key; the latest first."""
     these = or_(Draft.key == mark, Draft.content[DISCARDED].as_string() == mark)
-    return select(Draft).where(these, *_own(user_id), _thrown_away).order_by(Draft.updated_at.desc())
+    lately = Draft.updated_at > now(-KEPT_DISCARDED)
+    return select(Draft).where(these, lately, *_own(user_id), _thrown_away).order_by(Draft.updated_at.desc())
 
 
 def _own(user_id: int) -> tuple[ColumnElement[bool], ...]:

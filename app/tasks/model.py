@@ -19,7 +19,7 @@ Address = String(320).with_variant(String(320, collation="C"), "postgresql")  # 
 
 
 class TaskStatus(StrEnum):
-    """What became of a task. The arrows between these are in lifecycle.py, and nowhere else."""
+    """What became of a task. The arrows between these are in lifecycle/, and nowhere else."""
 
     SCHEDULED = "scheduled"  # due later; nobody was rung yet
     QUEUED = "queued"  # due, or given back: waits for a worker, or for the earliest of its waits

@@ -142,11 +142,6 @@ def events_of(task_id: int, address: str) -> Select[TaskEvent]:
     return select(TaskEvent).where(*of_it).order_by(TaskEvent.id)
 
 
-def written_by(task_id: int) -> Select[str]:
-    """Who asked for the task: the first event's."""
-    return select(TaskEvent.who).where(TaskEvent.task_id == task_id).order_by(TaskEvent.id).limit(1)
-
-
 LARGE = 20
 """Recipients from which on a task's pace says something about the next one's."""
 

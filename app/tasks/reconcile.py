@@ -16,6 +16,12 @@ IN_FLIGHT = 5.0
 OFFICE = 6.0
 """Seconds for which the timekeeper's office is held, unless renewed."""
 
+TIMEKEEPER = "timekeeper"
+"""The office's name."""
+
+FORGOTTEN = 86_400
+"""Seconds after which a worker that was lost is not shown any more."""
+
 
 def expired(limit: int = 100) -> Select[int, str | None]:
     """Started tasks whose lease ran out (id and token): their worker is gone."""
@@ -51,18 +57,18 @@ def next_due() -> Select[datetime | None, datetime]:
     return select(func.min(Task.due_at), now()).where(Task.rung_at.is_(None))
 
 
-def hold_office(holder: str, name: str = "timekeeper") -> ReturningUpdate[str]:
+def hold_office(holder: str) -> ReturningUpdate[str]:
     """Take or keep the office. No row: somebody else holds it."""
     return (
         update(Lease)
-        .where(Lease.name == name, or_(Lease.holder == holder, Lease.until < now()))
+        .where(Lease.name == TIMEKEEPER, or_(Lease.holder == holder, Lease.until < now()))
         .values(holder=holder, until=now(OFFICE))
         .returning(Lease.holder)
     )
 
 
-def leave_office(holder: str, name: str = "timekeeper") -> Update:
-    return update(Lease).where(Lease.name == name, Lease.holder == holder).values(until=now(-1))
+def leave_office(holder: str) -> Update:
+    return update(Lease).where(Lease.name == TIMEKEEPER, Lease.holder == holder).values(until=now(-1))
 
 
 def sign_of_life(worker: str) -> ReturningUpdate[str]:
@@ -70,8 +76,8 @@ def sign_of_life(worker: str) -> ReturningUpdate[str]:
     return update(Worker).where(Worker.name == worker).values(seen_at=now()).returning(Worker.name)
 
 
-def forget_workers(gone_for: float = 86400) -> Delete:
-    return delete(Worker).where(Worker.seen_at < now(-gone_for))
+def forget_workers() -> Delete:
+    return delete(Worker).where(Worker.seen_at < now(-FORGOTTEN))
 
 
 def leave_work(worker: str) -> Delete:

@@ -70,9 +70,8 @@ def check(request: Request, templates: Templates) -> Mistakes:
         mistakes["template"] = [wrong if request.template else Mistake(N_("Choose a template."))]
     for name, mistake in (*_simple(request), *_oversized(request)):
         mistakes.setdefault(name, []).append(mistake)
-    if template and not mistakes:
-        for name, mistake in _unrenderable(request, template):
-            mistakes.setdefault(name, []).append(mistake)
+    for name, mistake in _unrenderable(request, template, bool(mistakes)) if template else ():
+        mistakes.setdefault(name, []).append(mistake)
     return mistakes
 
 
@@ -103,17 +102,21 @@ def _oversized(request: Request) -> Iterator[tuple[str, Mistake]]:
             return
 
 
-def _unrenderable(request: Request, template: Template) -> Iterator[tuple[str, Mistake]]:
-    """Missing values of anyone, and whatever their messages themselves stumble over; one is enough if all are alike."""
+def _unrenderable(request: Request, template: Template, wrong: bool) -> Iterator[tuple[str, Mistake]]:
+    """Missing values of anyone, and whatever their messages themselves stumble over; one is enough if all are alike.
+
+    Where something is `wrong` already, nothing is rendered.
+    """
     personal = any(recipient.variables for recipient in request.recipients)
     try:
         if missing := list(_missing(request, template.missing({}, request.subject))):
             yield from missing
+        if missing or wrong:
             return
         for recipient in request.recipients if personal else request.recipients[:1]:
             template.render({**request.variables, **recipient.variables}, subject=request.subject)
-    except Mistake as wrong:
-        yield ("template" if request.subject is None else "subject"), wrong
+    except Mistake as mistake:
+        yield ("template" if request.subject is None else "subject"), mistake
 
 
 def _missing(request: Request, needed: list[str]) -> Iterator[tuple[str, Mistake]]:

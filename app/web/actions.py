@@ -27,6 +27,12 @@ from app.web.undo import Undo
 
 logger = log.get("web")
 
+MOST_TOLD = 200
+"""What waits to be told to Redis at most; more of it would only take memory while Redis hangs."""
+
+LAST_WORDS = 3.0
+"""Seconds for what is still to be told at the end."""
+
 
 class KeyReused(Exception):  # noqa: N818 (it is no fault of the program's)
     """The idempotency key came before, with another request."""
@@ -186,6 +192,9 @@ class Actions:
         return True
 
     def _tell(self, message: Callable[[], None]) -> None:
+        if len(self._telling) >= MOST_TOLD:
+            logger.warning("Redis is slow, and was not told; the timekeeper will see the row")
+            return
         telling = asyncio.create_task(self._try(message))
         self._telling.add(telling)  # the event loop itself holds tasks but weakly
         telling.add_done_callback(self._telling.discard)
@@ -197,6 +206,7 @@ class Actions:
             logger.warning("Redis was not told; the timekeeper will see the row", error=str(error))
 
     async def close(self) -> None:
-        """Wait for what is being told."""
-        await asyncio.gather(*self._telling)
-        self._tellers.shutdown(wait=False)
+        """Wait for what is being told, but not for long: the rows say it all."""
+        if self._telling:
+            await asyncio.wait(self._telling, timeout=LAST_WORDS)
+        self._tellers.shutdown(wait=False, cancel_futures=True)

@@ -2,8 +2,7 @@
 
 import re
 
-from app.mail import N_
-from app.mail.outcome import OWN_WORDS
+from app.mail import N_, outcome, templates
 from app.mail.said import explain
 from app.tasks.model import Delivery, DeliveryStatus, Task
 from app.web.i18n import gettext, reason, relative
@@ -19,8 +18,10 @@ OUT_OF_ATTEMPTS = N_("That was the last attempt: it is not tried again by itself
 SOON = N_("It is tried again as soon as its task goes on.")
 
 
+_PLACE = re.compile(r"\\{(\w+)\\}")
 _OWN_WORDS = [
-    (text, re.compile(re.sub(r"\\{(\w+)\\}", r"(?P<\1>.+)", re.escape(text)), re.DOTALL)) for text in OWN_WORDS
+    (text, re.compile(_PLACE.sub(r"(?P<\1>.+)", re.escape(text)), re.DOTALL))
+    for text in (*outcome.OWN_WORDS, *templates.OWN_WORDS)
 ]
 
 
@@ -31,8 +32,10 @@ def by_server(reply: str) -> bool:
 
 def said(reply: str) -> str:
     """A server's words as they are; our own, and those of people, in the language in use."""
-    found = next(((text, match) for text, words in _OWN_WORDS if (match := words.fullmatch(reply))), None)
-    return gettext(found[0], **found[1].groupdict()) if found else reason(reply)
+    for text, words in _OWN_WORDS:
+        if match := words.fullmatch(reply):
+            return gettext(text, **match.groupdict())
+    return reason(reply)
 
 
 def meaning(reply: str | None) -> str:

@@ -32,6 +32,8 @@ async def discard_all() -> Response:
     async with postdate().database.writing() as db:
         found = (await db.scalars(drafts.others(g.user.id, form.get("key", "")))).all()
         _throw(found, mark)
+    if not found:
+        return redirect(url_for("compose.show"), 303)
     return await _told(ngettext("{n} draft was discarded.", "{n} drafts were discarded.", len(found)), mark)
 
 

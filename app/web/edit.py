@@ -1,5 +1,6 @@
 """A mail that still waits, in the form and back: what it says may be changed until a worker has begun it."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -56,8 +57,9 @@ def _read_version(text: str) -> lifecycle.Version | None:
 async def save(letter: Letter, asked: Request) -> Response:
     """Change the task that the form was opened for. Raises Refused and Lost."""
     task, before = await _stored(letter.task)
-    shown, _ = (await again.letter_of(task.id)).asked(postdate().templates, asked.by, datetime.now(UTC))
-    asked = _with_unshown(asked, shown, before)
+    untouched = await again.letter_of(task.id)
+    shown, _ = await asyncio.to_thread(untouched.asked, postdate().templates, asked.by, datetime.now(UTC))
+    asked = await asyncio.to_thread(_with_unshown, asked, shown, before)
     changed = lifecycle.changes(before, asked)
     if task.edit_key == lifecycle.edit_key(asked) and task.status != TaskStatus.CANCELLED:  # a double click
         told = _told(task)

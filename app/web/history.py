@@ -3,13 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
 from math import ceil
 
 from quart import Blueprint, render_template, request
 
 from app.mail import Mistake
-from app.mail.sandbox import Part, subject_part
+from app.mail.sandbox import subject_part
 from app.mail.templates import SUBJECT_LIMIT, Templates
 from app.tasks import queries
 from app.tasks.model import Task, TaskStatus
@@ -125,14 +124,9 @@ def subject(task: Task, templates: Templates) -> str:
     template = find(templates, task.template)
     source = task.subject or (template.subject if template else "")
     try:
-        return " ".join(_compiled(source).render(task.variables).split())[:SUBJECT_LIMIT]
+        return " ".join(subject_part(source).render(task.variables).split())[:SUBJECT_LIMIT]
     except Mistake:
         return source[:SUBJECT_LIMIT]
-
-
-@lru_cache(maxsize=256)
-def _compiled(source: str) -> Part:
-    return subject_part(source)
 
 
 def look_again(tasks: Sequence[Task]) -> int | None:

@@ -52,6 +52,7 @@ class Remembered(RateLimiterStoreABC):
 
     def __init__(self) -> None:
         self._times: dict[str, datetime] = {}
+        self._most = MOST_REMEMBERED
 
     async def before_serving(self) -> None:
         """Nothing to open."""
@@ -63,7 +64,8 @@ class Remembered(RateLimiterStoreABC):
         return self._times.get(key, default)
 
     async def set(self, key: str, tat: datetime) -> None:
-        if len(self._times) >= MOST_REMEMBERED:
+        if len(self._times) >= self._most:
             now = datetime.now(UTC)
             self._times = {known: time for known, time in self._times.items() if time > now}
+            self._most = max(MOST_REMEMBERED, 2 * len(self._times))  # where few have gone, it is not tried each time
         self._times[key] = tat

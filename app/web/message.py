@@ -14,6 +14,7 @@ from app.tasks.lifecycle import DECIDABLE
 from app.tasks.model import Delivery, Task
 from app.web import postdate
 from app.web.attempts import what_next
+from app.web.edit import is_open
 from app.web.history import look_again
 from app.web.preview import PATIENCE
 from app.web.reading import FRAME_POLICY, VIEWS, Mail, read
@@ -43,6 +44,8 @@ class Written:
 @blueprint.get("")
 async def show(task_id: int) -> str:
     """What became of `?address=`, and its message of the last attempt as `?view=` html, text or source."""
+    async with postdate().database.reading() as db:
+        last_event = await db.scalar(queries.last_event()) or 0  # before the rows: what comes after is told
     task, delivery = await _find(task_id)
     async with postdate().database.reading() as db:
         events = list((await db.scalars(queries.events_of(task_id, delivery.address))).all())
@@ -55,6 +58,8 @@ async def show(task_id: int) -> str:
         one=delivery,
         events=events,
         decidable=task.status in DECIDABLE,
+        editable=is_open(task),
+        last_event=last_event,
         next=what_next(delivery, task),
         written=written,
         mail=mail,

@@ -15,7 +15,7 @@ from app.web.moment import picked, read_moment
 from app.web.security import who
 from app.web.task import find, page
 from app.web.undo import Undo, button, read
-from app.web.zone import shown_zone, zone_of
+from app.web.zone import zone_of
 
 blueprint = Blueprint("moves", __name__)
 
@@ -97,7 +97,7 @@ async def restore(task_id: int) -> Redirect:
         return await _back(task_id, "success", gettext("Undone. It is held again, and waits for you."))
     if moved.due_at <= datetime.now(UTC):
         return await _back(task_id, "success", gettext("Undone. Its time has passed, so it is being sent now."))
-    at = moment(moved.due_at, shown_zone())
+    at = moment(moved.due_at, zone_of(task))
     return await _back(task_id, "success", gettext("Undone. It will be sent {time}.", time=at))
 
 

@@ -95,7 +95,7 @@ def _made(app: Postdate, asked: Request, to: Recipient, seen: Seen) -> Seen:
     content = template.render(variables | {name: f"‹{name}›" for name in lacks}, subject=asked.subject)
     sender, zone = parse(app.settings.mail_from), ZoneInfo(app.settings.timezone)
     message_id = MESSAGE_ID.format(domain=sender.address.rpartition("@")[2])
-    raw = compose(content, sender, to.mailbox, message_id, asked.scheduled_at or datetime.now(zone))
+    raw = compose(content, sender, to.mailbox, message_id, (asked.scheduled_at or datetime.now(UTC)).astimezone(zone))
     return replace(seen, mail=read(raw), size=len(raw), html_size=len(content.html.encode()), lacks=lacks)
 
 

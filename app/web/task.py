@@ -12,6 +12,7 @@ from app.tasks.lifecycle import DECIDABLE, WAITING
 from app.tasks.model import Task
 from app.tasks.request import Mistakes
 from app.web import postdate
+from app.web.again import typed as typed_as
 from app.web.attempts import what_next
 from app.web.compose import in_words
 from app.web.edit import is_open
@@ -64,6 +65,7 @@ async def page(task: Task, typed: Moment | None = None, mistakes: Mistakes | Non
         left=task.recipients - task.sent - task.failed - task.unknown,
         waiting=task.status in WAITING,
         decidable=task.status in DECIDABLE,
+        values={name: typed_as(value) for name, value in task.variables.items()},
         editable=is_open(task),
         undo_left=undo_left(task),
         opened=typed is not None,
@@ -102,13 +104,11 @@ async def _events(task: Task) -> dict[str, Any]:
     before = int(asked) if EVENT_ID.fullmatch(asked) else None
     async with postdate().database.reading() as db:
         events = list((await db.scalars(queries.events(task.id, MOST_EVENTS + 1, before))).all())
-        written_by = await db.scalar(queries.written_by(task.id))
     return {
         "events": folded(events[-MOST_EVENTS:]),
         "older": events[1].id if len(events) > MOST_EVENTS else None,
         "newest": before is None,
         "pace": pace(task, events) if before is None else None,
-        "written_by": written_by,
     }
 
 

@@ -36,7 +36,7 @@ async def grant(wish: str, letter: Letter) -> Granted:
     """Do what the button says; one without a meaning, or with none but to look, changes nothing."""
     if wish == "upload":
         return await _upload(letter)
-    return Granted(_changed(wish, letter))
+    return Granted(await asyncio.to_thread(_changed, wish, letter))
 
 
 def _changed(wish: str, letter: Letter) -> Letter:

@@ -1,4 +1,7 @@
-"""In which zone pages show times: in one, whatever zones the mails on them were written for."""
+"""In which zone pages show times: in one, whatever zones the mails on them were written for.
+
+What somebody has just asked for is told in the zone in which they asked.
+"""
 
 from quart import request
 

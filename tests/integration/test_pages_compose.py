@@ -47,6 +47,13 @@ def the_task(database: Database) -> Task:
         return db.scalars(select(Task)).one()
 
 
+async def test_what_lacks_a_value_is_told_beside_what_else_is_wrong(person: Client, database: Database) -> None:
+    code, page, _ = await post(person, variables__name="", queue="fast")
+    assert (code, stored(database)) == (422, 0)
+    assert "There is no queue named fast." in at_field(page, "queue")
+    assert "Give a value" in at_field(page, "variables.name")
+
+
 def at_field(page: str, name: str) -> str:
     """The words of the message at a field, and that its field points at it."""
     found = re.search(rf'<div class="wrong" id="{re.escape(name)}-wrong">(.*?)</div>', page, re.DOTALL)

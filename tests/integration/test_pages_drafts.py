@@ -162,6 +162,23 @@ async def test_a_discarded_draft_can_be_brought_back(person: Client, database: D
     assert len(kept(database)) == 1
 
 
+async def test_a_draft_comes_back_for_ten_minutes_only(person: Client, database: Database) -> None:
+    await save(person)
+    for seconds, status in ((-601, 404), (-590, 303)):
+        await person.post(f"/drafts/{KEY}/discard", headers=OUR_PAGE)
+        with database.writing() as db:
+            db.execute(update(Draft).values(updated_at=now(seconds)))
+        assert (await person.post(f"/drafts/{KEY}/back", headers=OUR_PAGE)).status_code == status
+
+
+async def test_a_wrong_password_is_not_put_into_the_page_with_the_letter(stranger: Client) -> None:
+    sent = TYPED | {"email": EMAIL, "password": "mistyped secret"}
+    answer = await stranger.post("/sign-in", form=sent, headers=OUR_PAGE)
+    page = await answer.get_data(as_text=True)
+    assert (answer.status_code, typed_in(page)["subject"]) == (422, TYPED["subject"])
+    assert "mistyped secret" not in page
+
+
 async def test_all_but_the_one_being_written_are_discarded_and_brought_back_at_once(
     person: Client, database: Database
 ) -> None:
@@ -247,6 +264,7 @@ async def test_what_one_account_wrote_is_not_given_to_another(stranger: Client, 
     assert answer.status_code == 422
     assert "belongs to another account" in page
     assert typed_in(page)["recipients"] == TYPED["recipients"]
+    assert PASSWORD not in page
     assert kept(database) == []
     assert (await stranger.get("/history")).status_code == 303, "not signed in"
 

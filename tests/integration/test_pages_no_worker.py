@@ -13,7 +13,7 @@ from app.tasks.queries import WORKER_ALIVE
 from tests.integration.test_pages_history import page_of
 from tests.parts import command, note_figure
 
-ENGLISH, KOREAN = "No worker is running: mail will wait.", "보내는 프로그램(worker)이 돌고 있지 않습니다."
+ENGLISH, KOREAN = "No worker is running: mail will wait.", "발송 프로그램(worker)이 돌고 있지 않습니다."
 PAGES = ("/history?lang=ko", "/charts?lang=ko", "/history?lang=en", "/charts?lang=en")
 
 

@@ -187,3 +187,48 @@ async def test_a_name_that_looks_like_a_list_comes_back_as_one_name(person: Clie
         page = await page_of(person, f"/compose?from={number}")
         assert "1 person" in page, name
         assert 'class="wrong"' not in page
+
+
+async def test_only_what_was_sent_now_counts_down_in_a_list(person: Client, database: Database) -> None:
+    store(database, undo_seconds=60)
+    assert re.search(r'data-undo="[0-9]+"', await page_of(person))
+    set_status(database, "scheduled", scheduled_at=SOON, due_at=SOON)
+    assert "data-undo" not in await page_of(person)
+
+
+async def test_what_could_not_be_written_is_said_in_korean_and_not_blamed_on_a_server(
+    person: Client, database: Database
+) -> None:
+    store(database, "anna@example.com", "bo@example.com")
+    with database.writing() as db:
+        db.execute(
+            update(Delivery).values(status="failed", attempt=1, reply="The message would be larger than 512 KB.")
+        )
+        needs = "The template needs a value for name."
+        db.execute(update(Delivery).where(Delivery.address < "b").values(reply=needs))
+        db.execute(update(Task).values(status="failed", failed=2, ended_at=datetime.now(UTC)))
+    page = await page_of(person, "/tasks/1")
+    assert "larger than the server takes" not in page
+    page = await page_of(person, "/tasks/1?lang=ko")
+    assert "The template needs" not in page
+    assert "The message would" not in page
+
+
+async def test_the_page_of_a_cancelled_recipient_does_not_say_that_the_mail_will_leave(
+    person: Client, database: Database
+) -> None:
+    store(database, "anna@example.com", scheduled_at=SOON)
+    page = await page_of(person, "/tasks/1/message?address=anna@example.com")
+    assert 'href="/tasks/1/edit"' in page
+    assert "data-live-after" in page
+    await do(person, "/tasks/1/cancel")
+    page = await page_of(person, "/tasks/1/message?address=anna@example.com")
+    assert "It was never written" in page
+    assert "/edit" not in page
+
+
+async def test_the_values_of_programs_are_shown_as_they_gave_them(person: Client, database: Database) -> None:
+    store(database, variables={"name": "Anna", "items": ["a", None, True], "n": 7})
+    page = await page_of(person, "/tasks/1")
+    assert "<dd>[&#34;a&#34;, null, true]</dd>" in page
+    assert "<dd>7</dd>" in page

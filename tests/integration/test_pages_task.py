@@ -49,7 +49,7 @@ async def test_it_shows_facts_recipients_the_servers_words_and_every_move(person
     assert "Queued → <b>Failed</b>" in page
     assert "1 sent, 1 failed" in page
     korean = await page_of(person, "/tasks/1?lang=ko")
-    assert "보내던 작업 프로세스가 사라졌습니다." in korean
+    assert "메일을 보내던 프로그램이 사라졌습니다." in korean
     assert "자동 점검" in korean
 
 

@@ -12,7 +12,7 @@ from quart.typing import TestClientProtocol as Client
 
 from app.config import Settings
 from app.web import STATIC, create_app
-from app.web.limits import MOST_REMEMBERED, Remembered
+from app.web.limits import MOST_REMEMBERED, Remembered, address
 from app.web.security import own_path
 
 OUR_PAGE = {"Sec-Fetch-Site": "same-origin"}
@@ -276,3 +276,20 @@ async def test_a_program_gets_the_files_and_a_wrong_token_is_told_so(stranger: C
     assert (answer.status_code, answer.content_type.partition(";")[0]) == (200, "text/csv")
     refused = await stranger.get("/export.ndjson", headers={"Authorization": "Bearer pd_wrong"})
     assert (refused.status_code, refused.content_type) == (401, "application/problem+json")
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "counted"),
+    [
+        ("8.8.8.8", "198.51.100.1", "8.8.8.8"),
+        ("127.0.0.1", "198.51.100.1", "198.51.100.1"),
+        ("10.0.0.3", "192.0.2.7, 198.51.100.1", "198.51.100.1"),
+        ("127.0.0.1", "nonsense", "127.0.0.1"),
+    ],
+)
+async def test_only_a_neighbour_is_believed_about_where_requests_come_from(
+    app: Quart, peer: str, forwarded: str, counted: str
+) -> None:
+    headers = {"X-Forwarded-For": forwarded, "Remote-Addr": peer}  # as Quart puts it there
+    async with app.test_request_context("/", headers=headers):
+        assert await address() == counted

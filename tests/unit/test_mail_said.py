@@ -66,13 +66,15 @@ def test_a_reply_means_the_same_with_and_without_what_is_particular_to_one_messa
 
 
 @pytest.mark.parametrize(
-    "reply", ["", "250 2.0.0 taken", "There is no template named x.", "999 hello", "5.1.1", "A person said so."]
-)
+    "reply", ["", "250 2.0.0 taken", "There is no template named x.", "999 hello", "5.1.1", "A person said so.",
+              "The message would be larger than 512 KB.", "This user was not found by us."]
+)  # fmt: skip
 def test_what_is_not_known_is_left_to_speak_for_itself(reply: str) -> None:
     assert said.explain(reply) == ""
 
 
 def test_every_sentence_is_given_for_some_reply() -> None:
     sentences = {value for name, value in vars(said).items() if name.isupper() and isinstance(value, str)}
-    given = {*said._ENHANCED.values(), *said._BASIC.values(), *(sentence for _, sentence in said._WORDS), said.POLICY}
+    by_words = {sentence for _, sentence in (*said._OURS, *said._WORDS)}
+    given = {*said._ENHANCED.values(), *said._BASIC.values(), *by_words, said.POLICY}
     assert sentences == given

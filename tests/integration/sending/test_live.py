@@ -272,6 +272,8 @@ async def test_pages_that_look_again_at_the_same_share_one_page_until_something_
         assert len(made) <= 2, "a second may have begun meanwhile"
         assert "/sign-out" not in same[0], "nothing of who asked"
         assert 'data-status="queued"' in same[0]
+        spoken = [await pages("/history", **again, **{"Accept-Language": code}) for code in ("en", "ko")]
+        assert ["Queued" in page for (page,) in spoken] == [True, False], "the address is the same, the language is not"
         english, korean, none = await pages("/history", "/history?lang=ko", "/history?status=failed", **again)
         assert ("Queued" in english, "대기 중" in korean, "Nothing here" in none) == (True, True, True)
         with database.writing() as db:
