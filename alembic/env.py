@@ -1,7 +1,7 @@
 """How Alembic reaches the database: the URL is handed over by `python -m app migrate`, else read from the settings."""
 
 import app.tasks.books
-import app.web.accounts  # noqa: F401 (their tables join the metadata)
+import app.web.people.tokens  # noqa: F401 (its tables, and those of accounts, join the metadata)
 from alembic import context
 from app.config import read_settings
 from app.db import Base, Database

@@ -94,7 +94,7 @@ def migrate(settings: Settings) -> int:
 
 def token(settings: Settings, name: str) -> int:
     from app.db import Database
-    from app.web.accounts import new_token
+    from app.web.people.tokens import new_token
 
     database = Database(settings.database_url)
     try:
@@ -110,7 +110,7 @@ def token(settings: Settings, name: str) -> int:
 def sign_in_link(settings: Settings) -> int:
     """What `up` prints; alone on the last line."""
     from app.db import Database
-    from app.web.accounts import sign_in_link
+    from app.web.people.accounts import sign_in_link
 
     database = Database(settings.database_url)
     try:

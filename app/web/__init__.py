@@ -1,9 +1,22 @@
-"""The pages and the JSON calls: what they share, and the app that they make together."""
+"""The pages and the JSON calls: what they share, and the app that they make together.
+
+compose/   writing a mail: the form, its checks and preview, drafts, editing one that waits
+history/   many mails: the table, filters, files, actions on many, failures by cause, the overview
+task/      one mail: its page, its recipients' pages, what can still be done to it, undo
+people/    who may come in: accounts, signing in, tokens, forms that wait for a sign-in
+api/       the JSON calls, and what monitors ask                 live/  pages that change by themselves
+actions    what people and programs do to tasks: pages and JSON calls do it through here, and so in one way
+security   who asks, and from which site                        limits  how often somebody may come
+i18n       Korean and English                                   zone    in which zone a page shows times
+reading    a mail as a person may see it                        mailbox what would have left this machine
+problem    what an error looks like                             incoming, compress, serve  the wire itself
+"""
 
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
 from hashlib import sha256
+from importlib import import_module
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,7 +31,7 @@ from app.ring import Rings, connect
 from app.web.actions import Actions
 from app.web.compress import compress
 from app.web.incoming import Id, Request
-from app.web.watch import Watch
+from app.web.live.watch import Watch
 
 ROOT = Path(__file__).parents[2]
 STATIC = ROOT / "static"
@@ -78,66 +91,31 @@ def _parts(settings: Settings, rings: Rings) -> Postdate:
     return Postdate(settings, database, rings, templates, actions, Watch(database))
 
 
-def _install(app: Quart, settings: Settings) -> None:
-    # Imported here, because they import postdate() from above.
-    from app.web import (
-        account,
-        api,
-        attempts,
-        compose,
-        discard,
-        drafts,
-        export,
-        failures,
-        fields,
-        health,
-        history,
-        i18n,
-        live,
-        mailbox,
-        many,
-        message,
-        moves,
-        openapi,
-        overview,
-        preview,
-        problem,
-        reading,
-        security,
-        signin,
-        task,
-        trial,
-    )
+PAGES = (
+    "compose.page", "compose.drafts", "compose.discard", "compose.preview", "compose.test_mail",
+    "history.table", "history.export", "history.bulk", "history.overview", "history.failures",
+    "task.page", "task.recipient", "task.moves", "live.stream", "people.signin", "people.account",
+    "api.calls", "api.health",
+)  # fmt: skip
+"""The modules with views. They are imported when an app is made, because they import postdate() from above."""
 
-    app.add_template_global(lambda: app.blueprints, "blueprints")
-    for known in (attempts.by_server, attempts.meaning, attempts.said, fields.label, history.is_overdue):
+
+def _install(app: Quart, settings: Settings) -> None:
+    from app.web import i18n, mailbox, problem, reading, security
+    from app.web.api import openapi
+    from app.web.compose.fields import label
+    from app.web.task.about import is_overdue
+    from app.web.task.attempts import by_server, meaning, said
+
+    for known in (by_server, is_overdue, label, meaning, said):
         app.add_template_global(known)
-    app.jinja_env.globals["sandbox"] = reading.SANDBOX
+    app.jinja_env.globals.update(sandbox=reading.SANDBOX, blueprints=lambda: app.blueprints)
     i18n.install(app)
     app.before_request(_refuse_large_pages)
     security.install(app)
     problem.install(app)
-    for part in (
-        compose,
-        drafts,
-        discard,
-        preview,
-        trial,
-        history,
-        export,
-        many,
-        task,
-        message,
-        moves,
-        overview,
-        failures,
-        live,
-        signin,
-        account,
-        api,
-        health,
-    ):
-        app.register_blueprint(part.blueprint)
+    for page in PAGES:
+        app.register_blueprint(import_module(f"app.web.{page}").blueprint)
     if settings.mail_stays_here:
         app.register_blueprint(mailbox.blueprint)
     openapi.install(app)

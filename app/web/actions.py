@@ -5,17 +5,13 @@ is away, the timekeeper and the reconciler find the row.
 """
 
 import asyncio
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
-from redis import RedisError
 from sqlalchemy import Row
 from sqlalchemy.exc import IntegrityError
 
-from app import log
 from app.db import AsyncDatabase, rows
 from app.mail.templates import Templates
 from app.ring import QUEUES, Rings, ringing_of
@@ -23,15 +19,8 @@ from app.tasks import drafts, lifecycle, queries
 from app.tasks.model import Task, TaskStatus
 from app.tasks.request import Refused, Request, check
 from app.tasks.submit import new_deliveries, new_task, titled
-from app.web.undo import Undo
-
-logger = log.get("web")
-
-MOST_TOLD = 200
-"""What waits to be told to Redis at most; more of it would only take memory while Redis hangs."""
-
-LAST_WORDS = 3.0
-"""Seconds for what is still to be told at the end."""
+from app.web.task.undo import Undo
+from app.web.teller import Teller
 
 
 class KeyReused(Exception):  # noqa: N818 (it is no fault of the program's)
@@ -50,9 +39,8 @@ class Actions:
         self.rings = rings
         self.templates = templates
         self.domain = domain
-        # Threads of its own: a Redis that hangs must not hold up what else is done in threads.
-        self._tellers = ThreadPoolExecutor(2, thread_name_prefix="telling")
-        self._telling: set[asyncio.Task[None]] = set()
+        self._teller = Teller()
+        self._tell = self._teller.tell
 
     async def submit(self, request: Request) -> Task:
         """Store the task, then ring. The same key with the same request gives the task stored the first time.
@@ -191,22 +179,6 @@ class Actions:
         self._tell(partial(self.rings.ring, [ringing_of(moved)]))
         return True
 
-    def _tell(self, message: Callable[[], None]) -> None:
-        if len(self._telling) >= MOST_TOLD:
-            logger.warning("Redis is slow, and was not told; the timekeeper will see the row")
-            return
-        telling = asyncio.create_task(self._try(message))
-        self._telling.add(telling)  # the event loop itself holds tasks but weakly
-        telling.add_done_callback(self._telling.discard)
-
-    async def _try(self, message: Callable[[], None]) -> None:
-        try:
-            await asyncio.get_running_loop().run_in_executor(self._tellers, message)
-        except (RedisError, OSError) as error:
-            logger.warning("Redis was not told; the timekeeper will see the row", error=str(error))
-
     async def close(self) -> None:
-        """Wait for what is being told, but not for long: the rows say it all."""
-        if self._telling:
-            await asyncio.wait(self._telling, timeout=LAST_WORDS)
-        self._tellers.shutdown(wait=False, cancel_futures=True)
+        """Wait for what is being told, but not for long."""
+        await self._teller.close()

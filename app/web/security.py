@@ -8,9 +8,11 @@ from quart.typing import ResponseReturnValue
 from werkzeug.exceptions import Forbidden
 
 from app.mail import N_
-from app.web import carried, limits, postdate
-from app.web.accounts import User, token_name, with_session
+from app.web import limits, postdate
 from app.web.i18n import gettext
+from app.web.people import carried
+from app.web.people.accounts import User, with_session
+from app.web.people.tokens import token_name
 from app.web.problem import Problem, is_api
 
 OPEN = frozenset({"static", "signin.page", "signin.submit", "signin.link", "health.healthz", "health.readyz"})

@@ -14,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app.config import Settings
 from app.web import create_app
-from app.web.accounts import keep_admin
+from app.web.people.accounts import keep_admin
 
 GRACE = 20
 """Seconds for what is being answered when it is told to stop; platforms kill after 30."""

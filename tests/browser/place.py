@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, BrowserContext
 
 from app.config import read_settings
 from app.tasks import lifecycle
-from app.web.accounts import sign_in_link
+from app.web.people.accounts import sign_in_link
 from tests.parts import Office, command, wait_until
 
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from app.web.accounts import new_token
+from app.web.people.tokens import new_token
 from tests.chaos.asked import Asked
 from tests.chaos.points import Point
 from tests.chaos.servers import Postgres

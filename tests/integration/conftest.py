@@ -16,7 +16,8 @@ from app.config import Settings, read_settings
 from app.db import Database
 from app.ring import connect
 from app.web import create_app
-from app.web.accounts import keep_admin, new_token, sign_in_link
+from app.web.people.accounts import keep_admin, sign_in_link
+from app.web.people.tokens import new_token
 from tests import parts
 
 ROOT = Path(__file__).parents[2]

@@ -8,7 +8,8 @@ from quart.typing import TestClientProtocol as Client
 
 from app.config import Settings
 from app.db import Database
-from app.web.accounts import new_token, sign_in_link
+from app.web.people.accounts import sign_in_link
+from app.web.people.tokens import new_token
 from tests.integration.conftest import OUR_PAGE
 
 FIRST, SECOND = "the first password", "the second password"

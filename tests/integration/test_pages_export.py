@@ -14,7 +14,7 @@ from sqlalchemy import update
 from app.db import Database
 from app.tasks.export import ROWS
 from app.tasks.model import Delivery, Task
-from app.web.export import COLUMNS
+from app.web.history.export import COLUMNS
 from tests.integration.test_pages_filters import change
 from tests.integration.test_pages_history import page_of, store
 from tests.parts import answer

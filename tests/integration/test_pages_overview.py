@@ -19,7 +19,7 @@ from app.tasks import lifecycle, overview, sender
 from app.tasks.books import Hour, Worker
 from app.tasks.reconcile import note_repair
 from app.web import create_app
-from app.web.accounts import keep_admin, sign_in_link
+from app.web.people.accounts import keep_admin, sign_in_link
 from tests.integration.test_pages_history import page_of, store
 from tests.parts import answer
 

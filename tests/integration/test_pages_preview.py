@@ -8,8 +8,8 @@ from quart import Quart
 from quart.typing import TestClientProtocol as Client
 
 from app.db import Database
-from app.web.forms import Letter
-from app.web.preview import look
+from app.web.compose.forms import Letter
+from app.web.compose.preview import look
 from tests.integration.conftest import OUR_PAGE
 from tests.integration.test_pages_compose import GOOD, stored
 

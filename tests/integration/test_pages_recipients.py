@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from app.db import Database
 from app.tasks.model import Delivery
-from app.web.recipients import LARGEST_FILE
+from app.web.compose.recipients import LARGEST_FILE
 from tests.integration.conftest import OUR_PAGE
 from tests.integration.test_pages_compose import GOOD, at_field, post, stored, the_task
 from tests.integration.test_pages_history import page_of

@@ -10,7 +10,7 @@ from sqlalchemy import update
 
 from app.db import Database
 from app.tasks.model import Task
-from app.web import undo
+from app.web.task import undo
 from tests.integration.conftest import OUR_PAGE
 from tests.integration.test_pages_history import page_of, store
 from tests.integration.test_pages_task import do, set_status, task

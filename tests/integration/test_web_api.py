@@ -13,7 +13,7 @@ from sqlalchemy import func, select, update
 
 from app.db import Database
 from app.tasks.model import Delivery, Task
-from app.web.accounts import new_token
+from app.web.people.tokens import new_token
 
 SOON = (datetime.now(UTC) + timedelta(hours=1)).replace(microsecond=0)
 WELCOME = {"template": "email/welcome", "recipients": ["a@example.com"], "variables": {"name": "A"}}

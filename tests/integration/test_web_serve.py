@@ -14,7 +14,7 @@ import pytest
 
 from app.config import read_settings
 from app.db import Database
-from app.web.accounts import sign_in_link
+from app.web.people.accounts import sign_in_link
 from app.web.serve import GRACE
 from tests.parts import bare_environment
 

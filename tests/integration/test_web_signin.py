@@ -13,7 +13,8 @@ from sqlalchemy import func, select, update
 from app.config import Settings
 from app.db import Database, now
 from app.web import postdate
-from app.web.accounts import SignInLink, User, keep_admin, new_token, sign_in_link, token_name
+from app.web.people.accounts import SignInLink, User, keep_admin, sign_in_link
+from app.web.people.tokens import new_token, token_name
 
 OUR_PAGE = {"Sec-Fetch-Site": "same-origin"}
 EMAIL, PASSWORD = "Me@Example.com", "a long enough password"

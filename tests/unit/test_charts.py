@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from app.web import charts
-from app.web.charts import Slot
+from app.web.history import charts
+from app.web.history.charts import Slot
 
 
 @dataclass

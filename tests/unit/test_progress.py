@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from app.tasks.model import Task, TaskEvent
-from app.web.progress import PAUSE, pace
+from app.web.task.progress import PAUSE, pace
 
 BEGIN = datetime(2026, 12, 8, tzinfo=UTC)
 

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 from app.tasks.model import TaskEvent
-from app.web.timeline import folded
+from app.web.task.timeline import folded
 
 BEGAN = datetime(2026, 11, 27, tzinfo=UTC)
 

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import text
 
 from app.config import read_settings
-from app.web.accounts import sign_in_link
+from app.web.people.accounts import sign_in_link
 from tests.parts import Office, command, note_figure, wait_until
 
 LARGE, SMALL, EACH = 40_000, 300, 200

@@ -19,9 +19,10 @@ from app.db import Database
 from app.tasks import lifecycle
 from app.tasks.books import Bulk, Worker
 from app.tasks.model import Task
-from app.web import create_app, watch
-from app.web.access import end_sessions
-from app.web.accounts import sign_in_link
+from app.web import create_app
+from app.web.live import watch
+from app.web.people.access import end_sessions
+from app.web.people.accounts import sign_in_link
 from tests.integration.test_pages_history import store
 
 PATIENCE = 20

@@ -8,9 +8,10 @@ from sqlalchemy import select
 from app.config import read_settings
 from app.tasks import lifecycle, overview
 from app.tasks.model import Delivery, Task
-from app.web import charts, create_app
-from app.web.accounts import keep_admin, sign_in_link
-from app.web.charts import Slot
+from app.web import create_app
+from app.web.history import charts
+from app.web.history.charts import Slot
+from app.web.people.accounts import keep_admin, sign_in_link
 from tests.integration.sending.test_moves import move
 from tests.integration.test_pages_overview import numbers
 from tests.parts import Office, wait_until

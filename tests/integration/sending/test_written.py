@@ -21,7 +21,7 @@ from app.tasks import lifecycle
 from app.tasks.books import Edition
 from app.tasks.model import Delivery
 from app.web import create_app
-from app.web.accounts import keep_admin, sign_in_link
+from app.web.people.accounts import keep_admin, sign_in_link
 from app.worker.sender import Sender
 from tests.parts import Office
 from tests.sink import HANG_UP

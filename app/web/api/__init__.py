@@ -1,0 +1,1 @@
+"""The JSON calls for programs, and what monitors ask."""

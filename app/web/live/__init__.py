@@ -1,0 +1,1 @@
+"""Pages that change by themselves: one look at the database, and a stream of ids."""
