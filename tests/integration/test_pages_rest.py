@@ -232,3 +232,13 @@ async def test_the_values_of_programs_are_shown_as_they_gave_them(person: Client
     page = await page_of(person, "/tasks/1")
     assert "<dd>[&#34;a&#34;, null, true]</dd>" in page
     assert "<dd>7</dd>" in page
+
+
+@pytest.mark.parametrize("nothing", [None, False])
+async def test_what_a_program_left_out_is_not_sent_as_a_word_by_whoever_duplicates_it(
+    person: Client, database: Database, nothing: object
+) -> None:
+    values = {"name": "Anna", "event": "E", "date": "D", "place": "P", "note": nothing}
+    store(database, template="email/reminder", variables=values)
+    page = await page_of(person, "/compose?from=1")
+    assert 'name="variables.note" value=""' in page

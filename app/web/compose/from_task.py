@@ -86,6 +86,7 @@ def _mailbox(address: str, name: str) -> str:
 
 
 def typed(value: object) -> str:
-    """What to type for a value."""
-    # Programs may give more than text.
+    """What to type for a value. Programs may give more than text; what is no value for a template (`if`) is none."""
+    if value is None or value is False:
+        return ""
     return lines(value) if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
