@@ -44,11 +44,11 @@ async def test_a_cancelled_mail_comes_back_from_its_page_long_after(person: Clie
     store(database, "anna@example.com", scheduled_at=SOON, zone="Asia/Seoul")
     await do(person, "/tasks/1/cancel")
     set_status(database, "cancelled", ended_at=datetime.now(UTC) - timedelta(days=1))
-    assert "Bring it back" in await page_of(person, "/tasks/1")
+    assert "Bring this mail back" in await page_of(person, "/tasks/1")
     code, page = await do(person, "/tasks/1/restore")
     assert (code, task(database).status) == (303, "scheduled")
     assert "Undone. It will be sent" in page
-    assert "Bring it back" not in page
+    assert "Bring this mail back" not in page
 
 
 async def test_one_whose_time_has_passed_comes_back_only_after_a_second_word(
@@ -69,7 +69,7 @@ async def test_one_whose_time_has_passed_comes_back_only_after_a_second_word(
 async def test_what_is_not_cancelled_does_not_come_back(person: Client, database: Database, status: str) -> None:
     store(database, scheduled_at=SOON)
     set_status(database, status, ended_at=datetime.now(UTC))
-    assert "Bring it back" not in await page_of(person, "/tasks/1")
+    assert "Bring this mail back" not in await page_of(person, "/tasks/1")
     await do(person, "/tasks/1/restore")
     assert task(database).status == status
 

@@ -54,6 +54,11 @@ def test_no_korean_sentence_is_left_over(korean: Catalog) -> None:
     assert not korean.obsolete
 
 
+def test_no_sentence_is_translated_twice() -> None:
+    written = re.findall(r'^msgid "(.+)"$', (i18n.CATALOGUES / "ko.po").read_text(), re.MULTILINE)
+    assert sorted({each for each in written if written.count(each) > 1}) == []
+
+
 def test_every_translation_has_the_places_of_its_original(korean: Catalog) -> None:
     def places(text: object) -> set[str]:
         return set(re.findall(r"\{(\w+)\}", str(text)))
