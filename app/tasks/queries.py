@@ -7,7 +7,9 @@ from typing import Any
 from sqlalchemy import Select, and_, func, or_, select
 
 from app.db import now
+from app.mail.outcome import NO_REPLY
 from app.tasks.books import Bulk, Edition, Fault, Repair, Sender, Worker
+from app.tasks.lifecycle.due import LOST
 from app.tasks.model import Delivery, DeliveryStatus, Task, TaskCount, TaskEvent, TaskStatus
 from app.tasks.search import Filter as Filter
 from app.tasks.search import ids, lowered
@@ -122,9 +124,20 @@ def everybody(task_id: int) -> Select[str, str, dict[str, Any]]:
 
 
 def missed(task_id: int, address: str | None = None) -> Select[str, str, dict[str, Any]]:
-    """The same of those who surely did not get it; or of the one with this address, if they did not."""
-    found = everybody(task_id).where(Delivery.status.in_(MISSED))
+    """The same of those who surely did not get it; or of the one with this address, if they did not.
+
+    Not of those to whom it was ever handed over without a reply: whatever became of them later, they may have it.
+    """
+    in_doubt = or_(TaskEvent.to_status == DeliveryStatus.UNKNOWN, TaskEvent.why.in_((NO_REPLY, LOST)))
+    may_have_it = select(TaskEvent.address).where(
+        TaskEvent.task_id == task_id, TaskEvent.address.is_not(None), in_doubt
+    )
+    found = everybody(task_id).where(Delivery.status.in_(MISSED), Delivery.address.not_in(may_have_it))
     return found.where(Delivery.address == address) if address else found
+
+
+def how_many_missed(task_id: int) -> Select[int]:
+    return select(func.count()).select_from(missed(task_id).order_by(None).subquery())
 
 
 def events(task_id: int, limit: int = 1000, before: int | None = None) -> Select[TaskEvent]:

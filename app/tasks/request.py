@@ -123,9 +123,13 @@ def _missing(request: Request, needed: list[str]) -> Iterator[tuple[str, Mistake
     """For each name, who has no value for it."""
     for name in needed:
         for_all = request.variables.get(name)
-        without = [each.mailbox.address for each in request.recipients if each.variables.get(name, for_all) is None]
+        without = [each.mailbox.address for each in request.recipients if _is_blank(each.variables.get(name, for_all))]
         if without:
             yield f"variables.{name}", _lacking(name, without, len(request.recipients))
+
+
+def _is_blank(value: object) -> bool:
+    return value is None or (isinstance(value, str) and not value.strip())
 
 
 def _lacking(name: str, without: list[str], people: int) -> Mistake:

@@ -5,6 +5,7 @@ is away, the timekeeper and the reconciler find the row.
 """
 
 import asyncio
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -40,7 +41,6 @@ class Actions:
         self.templates = templates
         self.domain = domain
         self._teller = Teller()
-        self._tell = self._teller.tell
 
     async def submit(self, request: Request) -> Task:
         """Store the task, then ring. The same key with the same request gives the task stored the first time.
@@ -164,13 +164,18 @@ class Actions:
             self._tell(partial(self.rings.enter, [(ringing_of(moved), moved.due_at)]))
         return moved
 
-    async def decide(self, task_id: int, by: str, arrived: bool, address: str | None = None) -> bool:
-        """Whether something of it was unknown, for one address or at all, and now is sent, or is sent again."""
+    async def decide(
+        self, task_id: int, by: str, arrived: bool, address: str | None = None, seen: int | None = None
+    ) -> bool:
+        """Whether something of it was unknown, for one address or at all, and now is sent, or is sent again.
+
+        `seen` is the task's attempt when the person saw it: a second click is no decision about what came of the first.
+        """
         decision = lifecycle.arrived if arrived else lifecycle.send_again
         why = lifecycle.ARRIVED if arrived else lifecycle.AGAIN
         try:
             async with self.database.writing() as db:
-                moved = (await db.execute(lifecycle.decide(task_id, by, why))).first()
+                moved = (await db.execute(lifecycle.decide(task_id, by, why, seen=seen))).first()
                 if moved is None or rows(await db.execute(decision(task_id, address))) == 0:
                     raise _Nothing
                 await db.execute(lifecycle.tally(task_id))
@@ -178,6 +183,9 @@ class Actions:
             return False
         self._tell(partial(self.rings.ring, [ringing_of(moved)]))
         return True
+
+    def _tell(self, message: Callable[[], None]) -> None:
+        self._teller.tell(message)
 
     async def close(self) -> None:
         """Wait for what is being told, but not for long."""

@@ -169,7 +169,9 @@ def test_another_column_is_chosen_for_a_field_and_the_preview_follows(new_page: 
     facts = page.frame_locator("iframe[name=preview]").locator("#facts")
     expect(facts).to_contain_text("홍길동")
     expect(page.locator("#unused")).to_contain_text("별명")
-    page.locator("[id='columns.name']").select_option("별명")
+    expect(page.locator("#keeping [role=status]")).to_contain_text({"en": "Draft saved", "ko": "임시 저장"}[language])
+    with page.expect_response("**/drafts"):
+        page.locator("[id='columns.name']").select_option("별명")
     expect(facts).to_contain_text("길동이")
     expect(page.locator("#unused")).to_have_count(0)
     page.reload()

@@ -5,10 +5,11 @@ import re
 import pytest
 from quart import Quart
 from quart.typing import TestClientProtocol as Client
+from sqlalchemy import insert, select
 
 from app.config import Settings
-from app.db import Database
-from app.web.people.accounts import sign_in_link
+from app.db import Database, now
+from app.web.people.accounts import SignInLink, User, digest, sign_in_link
 from app.web.people.tokens import new_token
 from tests.integration.conftest import OUR_PAGE
 
@@ -193,3 +194,34 @@ async def test_who_was_invited_by_a_korean_domain_signs_in_by_it(person: Client,
         again = app.test_client()
         await again.post("/sign-in", headers=OUR_PAGE, form={"email": typed, "password": FIRST})
         assert await signed_in(again), typed
+
+
+def link_to(database: Database, email: str) -> str:
+    """One that was given out before."""
+    with database.writing() as db:
+        user_id = db.scalar(select(User.id).where(User.email == email))
+        db.execute(insert(SignInLink).values(digest=digest("an older link"), user_id=user_id, until=now(3600)))
+    return "/sign-in/an older link"
+
+
+@pytest.mark.parametrize("ended_by", ["password", "sign-out", "invitation"])
+async def test_no_older_link_is_left_as_another_way_in(
+    person: Client, app: Quart, database: Database, ended_by: str
+) -> None:
+    async def invited() -> str:
+        answer = await person.post("/account/people", headers=OUR_PAGE, form={"email": "bob@example.com"})
+        page = await (await person.get(answer.headers["Location"])).get_data(as_text=True)
+        return re.findall(r"/sign-in/[\w-]{20,}", page)[0]
+
+    bob, stranger = app.test_client(), app.test_client()
+    old = await invited()
+    if ended_by == "invitation":
+        assert await invited() != old
+    else:
+        await bob.get(old)
+        old = link_to(database, "bob@example.com")
+        if ended_by == "password":
+            assert await save(bob, FIRST) == 303
+        else:
+            await bob.post("/sign-out", headers=OUR_PAGE, form={"everywhere": "yes"})
+    assert (await stranger.get(old)).status_code == 410

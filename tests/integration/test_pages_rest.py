@@ -9,7 +9,7 @@ from quart.typing import TestClientProtocol as Client
 from sqlalchemy import insert, update
 
 from app.db import Database
-from app.mail.outcome import CUT_OFF
+from app.mail.outcome import CUT_OFF, NO_REPLY
 from app.tasks.model import Delivery, Task, TaskEvent
 from tests.integration.test_pages_history import page_of, store
 from tests.integration.test_pages_task import do, set_status, task
@@ -242,3 +242,35 @@ async def test_what_a_program_left_out_is_not_sent_as_a_word_by_whoever_duplicat
     store(database, template="email/reminder", variables=values)
     page = await page_of(person, "/compose?from=1")
     assert 'name="variables.note" value=""' in page
+
+
+@pytest.mark.parametrize(("status", "why"), [("unknown", "No reply."), ("queued", NO_REPLY)])
+@pytest.mark.parametrize("ended", ["cancelled", "failed"])
+async def test_who_may_have_it_is_not_called_one_who_did_not_get_it(
+    person: Client, database: Database, status: str, why: str, ended: str
+) -> None:
+    store(database, "anna@example.com", "bo@example.com", "cy@example.com")
+    set_statuses(database, anna="sent", bo=ended, cy=ended)
+    set_status(database, ended, sent=1, failed=2 if ended == "failed" else 0, ended_at=datetime.now(UTC))
+    with database.writing() as db:
+        moved = {"task_id": 1, "at": datetime.now(UTC), "from_status": "sending", "who": "worker"}
+        db.execute(insert(TaskEvent).values(to_status=status, why=why, address="bo@example.com", **moved))
+    assert "Write to the 1 who did not get it" in await page_of(person, "/tasks/1")
+    form = await page_of(person, "/compose?from=1&to=missed")
+    assert "cy@example.com</textarea>" in form
+    assert "bo@example.com" not in form
+
+
+async def test_a_second_click_decides_nothing_about_what_came_of_the_first(person: Client, database: Database) -> None:
+    store(database, "anna@example.com", "bo@example.com")
+    set_statuses(database, anna="unknown", bo="sent")
+    set_status(database, "failed", unknown=1, sent=1, attempt=1, attention=True, ended_at=datetime.now(UTC))
+    assert 'name="attempt" value="1"' in await page_of(person, "/tasks/1")
+    again = {"decision": "again", "address": "anna@example.com", "attempt": "1"}
+    _, page = await do(person, "/tasks/1/decide", **again)
+    assert "It is being sent again" in page
+    set_statuses(database, anna="unknown")  # it was handed over once more, and again there was no reply
+    set_status(database, "failed", unknown=1, attempt=2)
+    _, page = await do(person, "/tasks/1/decide", **again)
+    assert "There is nothing here to decide any more." in page
+    assert task(database).status == "failed"

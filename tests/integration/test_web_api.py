@@ -382,3 +382,21 @@ async def test_everyones_own_values_are_tried_before_anything_is_stored(
     ]
     answer = await stranger.post("/api/tasks", json={"template": "email/welcome", "recipients": people}, headers=bearer)
     assert answer.status_code == 422
+
+
+@pytest.mark.parametrize("blank", ["", "  ", None])
+async def test_a_needed_place_is_not_left_blank(program: Program, database: Database, blank: str | None) -> None:
+    status, problem = await program.post("/api/tasks", {**WELCOME, "variables": {"name": blank}})
+    assert (status, [each["field"] for each in problem["errors"]]) == (422, ["variables.name"])
+    assert rows(database) == 0
+
+
+@pytest.mark.parametrize("person", ["Mina <m@example.com>", {"address": "m@example.com", "name": "Mina"}])
+async def test_the_name_beside_an_address_fills_the_variable_that_nothing_else_fills(
+    program: Program, database: Database, person: object
+) -> None:
+    for variables in ({}, {"name": ""}, {"name": "Everybody"}):
+        await program.create(recipients=[person], variables=variables)
+    with database.reading() as db:
+        own = [*db.scalars(select(Delivery.variables).order_by(Delivery.id))]
+    assert own == [{"name": "Mina"}, {"name": "Mina"}, {}]

@@ -146,14 +146,16 @@ def _deliveries(*where: ColumnElement[bool]) -> Select[int]:
     return select(Delivery.id).where(Delivery.task_id == Task.id, *where).correlate(Task)
 
 
-def decide(which: Which, by: str, why: str, bulk: int | None = None) -> Move:
+def decide(which: Which, by: str, why: str, bulk: int | None = None, seen: int | None = None) -> Move:
     """failed or cancelled → queued, because a person decides about what is unknown; with `arrived` or `send_again`,
     and a ring. What was cancelled stays so.
 
-    A task that is queued already, because others of its deliveries wait, becomes due.
+    A task that is queued already, because others of its deliveries wait, becomes due. With `seen`, only while its
+    attempt is that one.
     """
+    as_seen = [] if seen is None else [Task.attempt == seen]
     return (
-        task(these(which), CAN["decide"])
+        task(these(which), CAN["decide"], *as_seen)
         .values(
             status=TaskStatus.QUEUED,
             due_at=now(),

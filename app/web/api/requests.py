@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
@@ -90,9 +91,13 @@ class Person(Asked):
     name: Annotated[str, AfterValidator(_name), Field(json_schema_extra={"maxLength": NAME_LIMIT})] = ""
     variables: dict[str, JsonValue] = Field(default_factory=dict)
 
-    def recipient(self) -> Recipient:
-        """The name beside the address wins over one within it."""
-        return Recipient(replace(self.address, name=self.name) if self.name else self.address, self.variables)
+    def recipient(self, shared: Mapping[str, JsonValue]) -> Recipient:
+        """The name beside the address wins over one within it. It is the variable `name` as well, where nothing is."""
+        mailbox = replace(self.address, name=self.name) if self.name else self.address
+        has_one = self.variables.get("name", shared.get("name")) not in (None, "")
+        return Recipient(
+            mailbox, self.variables if has_one or not mailbox.name else {**self.variables, "name": mailbox.name}
+        )
 
 
 def _person(value: object) -> object:
@@ -117,7 +122,7 @@ class NewTask(Asked):
     def people(self) -> list[Recipient]:
         """Everyone once: of two with the same address the first stays."""
         found: dict[str, Recipient] = {}
-        for recipient in (person.recipient() for person in self.recipients):
+        for recipient in (person.recipient(self.variables) for person in self.recipients):
             found.setdefault(recipient.mailbox.key, recipient)
         return list(found.values())
 

@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
@@ -24,6 +25,8 @@ blueprint = Blueprint("preview", __name__)
 
 PATIENCE = 5.0
 """Seconds for making one message. The sandbox bounds what a template may do; this bounds how long anybody waits."""
+
+_threads = ThreadPoolExecutor(2, thread_name_prefix="preview")  # a slow one must not take those of other pages
 
 NUMBER = re.compile("[0-9]{1,6}")
 NOBODY = Recipient(Mailbox("name@example.com"))
@@ -69,7 +72,8 @@ def _number() -> int:
 async def look(app: Postdate, letter: Letter, number: int, patience: float = PATIENCE) -> Seen:
     """Make the message, without holding up anybody else."""
     try:
-        return await asyncio.wait_for(asyncio.to_thread(_look, app, letter, number), patience)
+        looking = asyncio.get_running_loop().run_in_executor(_threads, _look, app, letter, number)
+        return await asyncio.wait_for(looking, patience)
     except TimeoutError:
         return Seen(number, 0, "", wrong=Mistake(N_("Making this message takes too long to show it here.")))
 

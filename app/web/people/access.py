@@ -2,7 +2,7 @@
 
 import secrets
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import Delete, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from app.db import AsyncDatabase, now
@@ -18,6 +18,7 @@ async def set_password(database: AsyncDatabase, user: User, password: str) -> Us
     async with database.writing() as db:
         if (await db.execute(changed.returning(User.id))).first() is None:
             return None
+        await db.execute(_no_links(user.id))
         return await db.get(User, user.id, populate_existing=True)
 
 
@@ -25,6 +26,12 @@ async def end_sessions(database: AsyncDatabase, user_id: int) -> None:
     """End all of this account's sessions, on every machine."""
     async with database.writing() as db:
         await db.execute(update(User).where(User.id == user_id).values(epoch=User.epoch + 1))
+        await db.execute(_no_links(user_id))
+
+
+def _no_links(user_id: int) -> Delete:
+    """Links that were given out before are another way in."""
+    return delete(SignInLink).where(SignInLink.user_id == user_id)
 
 
 async def accounts(database: AsyncDatabase) -> list[User]:
@@ -45,6 +52,7 @@ async def invite(database: AsyncDatabase, email: str) -> str | None:
             user_id = await db.scalar(known.returning(User.id))
             if user_id is None:
                 user_id = (await db.execute(insert(User).values(email=email).returning(User.id))).scalar_one()
+            await db.execute(_no_links(user_id))
             await db.execute(insert(SignInLink).values(digest=digest(secret), user_id=user_id, until=now(LINK_HOLDS)))
     except IntegrityError:
         return None
@@ -61,7 +69,7 @@ async def shut_out(database: AsyncDatabase, user_id: int, but: str) -> str | Non
     async with database.writing() as db:
         email: str | None = await db.scalar(shut.returning(User.email))
         if email is not None:
-            await db.execute(delete(SignInLink).where(SignInLink.user_id == user_id))
+            await db.execute(_no_links(user_id))
     return email
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from quart import Blueprint, abort, render_template, request
 from quart.typing import ResponseReturnValue
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.mail import N_
 from app.tasks import queries
@@ -53,6 +54,7 @@ async def page(task: Task, typed: Moment | None = None, mistakes: Mistakes | Non
     """The page; with `typed`, the form for another moment is open on it; with `last_event`, it changes by itself."""
     async with postdate().database.reading() as db:
         trouble, workers = (await db.execute(queries.way_out())).one()
+        read = await _people(db, task) | await _events(db, task)
     return await render_template(
         "task.html",
         task=task,
@@ -71,20 +73,18 @@ async def page(task: Task, typed: Moment | None = None, mistakes: Mistakes | Non
         opened=typed is not None,
         errors=in_words(mistakes or {}),
         look_again=look_again([task]),
-        **await _people(task),
-        **await _events(task),
+        **read,
         **live,
         **_when(task, typed),
     )
 
 
-async def _people(task: Task) -> dict[str, Any]:
+async def _people(db: AsyncSession, task: Task) -> dict[str, Any]:
     """A page of those that are asked for, and how many there are of each status."""
     asked = _asked()
     found = queries.deliveries(task.id, asked["after"], status=asked["status"], q=asked["q"])
-    async with postdate().database.reading() as db:
-        deliveries = list((await db.scalars(found)).all())
-        counts = {status: n for status, n in await db.execute(queries.delivery_counts(task.id))}
+    deliveries = list((await db.scalars(found)).all())
+    counts = {status: n for status, n in await db.execute(queries.delivery_counts(task.id))}
     more = len(deliveries) > queries.PAGE
     if not (more or asked["after"]):  # where all of them are here: as they were given, what needs a look first
         deliveries.sort(key=lambda one: (STATUSES.index(one.status), one.id))
@@ -93,17 +93,16 @@ async def _people(task: Task) -> dict[str, Any]:
         "deliveries": deliveries[: queries.PAGE],
         "after": deliveries[queries.PAGE - 1].address if more else None,
         "counts": [(status, counts[status]) for status in STATUSES if status in counts],
-        "missed": sum(counts.get(status, 0) for status in queries.MISSED),
+        "missed": await db.scalar(queries.how_many_missed(task.id)) if task.ended_at else 0,
         "findable": task.recipients > queries.PAGE,
     }
 
 
-async def _events(task: Task) -> dict[str, Any]:
+async def _events(db: AsyncSession, task: Task) -> dict[str, Any]:
     """The latest, or those before `?before=`; and the pace that they show."""
     asked = request.args.get("before", "")
     before = int(asked) if EVENT_ID.fullmatch(asked) else None
-    async with postdate().database.reading() as db:
-        events = list((await db.scalars(queries.events(task.id, MOST_EVENTS + 1, before))).all())
+    events = list((await db.scalars(queries.events(task.id, MOST_EVENTS + 1, before))).all())
     return {
         "events": folded(events[-MOST_EVENTS:]),
         "older": events[1].id if len(events) > MOST_EVENTS else None,
