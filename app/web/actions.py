@@ -165,18 +165,18 @@ class Actions:
         return moved
 
     async def decide(
-        self, task_id: int, by: str, arrived: bool, address: str | None = None, seen: int | None = None
+        self, task_id: int, by: str, arrived: bool, address: str | None = None, seen: datetime | None = None
     ) -> bool:
         """Whether something of it was unknown, for one address or at all, and now is sent, or is sent again.
 
-        `seen` is the task's attempt when the person saw it: a second click is no decision about what came of the first.
+        `seen` is when the person saw it: a second click is no decision about what came of the first.
         """
         decision = lifecycle.arrived if arrived else lifecycle.send_again
         why = lifecycle.ARRIVED if arrived else lifecycle.AGAIN
         try:
             async with self.database.writing() as db:
-                moved = (await db.execute(lifecycle.decide(task_id, by, why, seen=seen))).first()
-                if moved is None or rows(await db.execute(decision(task_id, address))) == 0:
+                moved = (await db.execute(lifecycle.decide(task_id, by, why))).first()
+                if moved is None or rows(await db.execute(decision(task_id, address, seen))) == 0:
                     raise _Nothing
                 await db.execute(lifecycle.tally(task_id))
         except _Nothing:  # whoever decided first has moved it; what was begun here is rolled back

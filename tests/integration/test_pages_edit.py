@@ -228,7 +228,7 @@ async def test_a_draft_of_changes_is_one_of_that_mail_and_is_gone_with_them(pers
 async def test_what_programs_gave_and_the_form_cannot_show_stays_as_it_was(person: Client, database: Database) -> None:
     at = NOON + timedelta(seconds=30, microseconds=250)
     shared = {"name": ["A", 2], "unused": {"n": 1}, "place": "Room 1\r\nTeheran-ro 5\nSeoul"}
-    own = [{"place": "", "name": " spaced "}, {"name": "Vera", "extra": True}, {}]
+    own = [{"place": "Hall", "none": "", "name": " spaced "}, {"name": "Vera", "extra": True}, {}]
     given = [Recipient(Mailbox(f"p{n}@example.com", name), own[n]) for n, name in enumerate(("Anna", "Ben", "Cho"))]
     store(database, scheduled_at=at, variables=shared, recipients=given, subject=" At {{ place }} ", late_limit=61)
     form = await opened(person)

@@ -265,12 +265,14 @@ async def test_a_second_click_decides_nothing_about_what_came_of_the_first(perso
     store(database, "anna@example.com", "bo@example.com")
     set_statuses(database, anna="unknown", bo="sent")
     set_status(database, "failed", unknown=1, sent=1, attempt=1, attention=True, ended_at=datetime.now(UTC))
-    assert 'name="attempt" value="1"' in await page_of(person, "/tasks/1")
-    again = {"decision": "again", "address": "anna@example.com", "attempt": "1"}
+    (seen, *_) = re.findall(r'name="seen" value="([^"]+)"', await page_of(person, "/tasks/1"))
+    again = {"decision": "again", "address": "anna@example.com", "seen": seen}
     _, page = await do(person, "/tasks/1/decide", **again)
     assert "It is being sent again" in page
     set_statuses(database, anna="unknown")  # it was handed over once more, and again there was no reply
     set_status(database, "failed", unknown=1, attempt=2)
+    with database.writing() as db:
+        db.execute(update(Delivery).values(updated_at=datetime.now(UTC) + timedelta(seconds=1)))
     _, page = await do(person, "/tasks/1/decide", **again)
     assert "There is nothing here to decide any more." in page
     assert task(database).status == "failed"

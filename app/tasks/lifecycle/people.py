@@ -146,16 +146,14 @@ def _deliveries(*where: ColumnElement[bool]) -> Select[int]:
     return select(Delivery.id).where(Delivery.task_id == Task.id, *where).correlate(Task)
 
 
-def decide(which: Which, by: str, why: str, bulk: int | None = None, seen: int | None = None) -> Move:
+def decide(which: Which, by: str, why: str, bulk: int | None = None) -> Move:
     """failed or cancelled → queued, because a person decides about what is unknown; with `arrived` or `send_again`,
     and a ring. What was cancelled stays so.
 
-    A task that is queued already, because others of its deliveries wait, becomes due. With `seen`, only while its
-    attempt is that one.
+    A task that is queued already, because others of its deliveries wait, becomes due.
     """
-    as_seen = [] if seen is None else [Task.attempt == seen]
     return (
-        task(these(which), CAN["decide"], *as_seen)
+        task(these(which), CAN["decide"])
         .values(
             status=TaskStatus.QUEUED,
             due_at=now(),
@@ -170,21 +168,25 @@ def decide(which: Which, by: str, why: str, bulk: int | None = None, seen: int |
     )
 
 
-def _unknown(which: Which, address: str | None) -> Update:
+def _unknown(which: Which, address: str | None, seen: datetime | None) -> Update:
     chosen: list[ColumnElement[bool]] = [] if address is None else [Delivery.address == address]
+    if seen is not None:
+        chosen.append(Delivery.updated_at <= seen)
     return delivery(these(which, Delivery.task_id), Delivery.status == DeliveryStatus.UNKNOWN, *chosen)
 
 
-def arrived(which: Which, address: str | None = None) -> Update:
-    """unknown → sent, for one address or all: a person says so."""
-    return _unknown(which, address).values(
+def arrived(which: Which, address: str | None = None, seen: datetime | None = None) -> Update:
+    """unknown → sent, for one address or all, of what was so when it was `seen`: a person says so."""
+    return _unknown(which, address, seen).values(
         status=DeliveryStatus.SENT, reply=N_("A person said that it arrived."), updated_at=now()
     )
 
 
-def send_again(which: Which, address: str | None = None) -> Update:
-    """unknown → queued, for one address or all: a person says so, though it may arrive twice."""
-    return _unknown(which, address).values(
+def send_again(which: Which, address: str | None = None, seen: datetime | None = None) -> Update:
+    """unknown → queued, for one address or all, of what was so when it was `seen`: a person says so, though it may
+    arrive twice.
+    """
+    return _unknown(which, address, seen).values(
         status=DeliveryStatus.QUEUED,
         attempt=0,
         due_at=None,

@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
@@ -72,7 +73,8 @@ def _number() -> int:
 async def look(app: Postdate, letter: Letter, number: int, patience: float = PATIENCE) -> Seen:
     """Make the message, without holding up anybody else."""
     try:
-        looking = asyncio.get_running_loop().run_in_executor(_threads, _look, app, letter, number)
+        spoken = copy_context()  # the language is the request's
+        looking = asyncio.get_running_loop().run_in_executor(_threads, spoken.run, _look, app, letter, number)
         return await asyncio.wait_for(looking, patience)
     except TimeoutError:
         return Seen(number, 0, "", wrong=Mistake(N_("Making this message takes too long to show it here.")))

@@ -9,7 +9,6 @@ from werkzeug.wrappers import Response as Redirect
 from app.tasks.lifecycle import WAITING
 from app.tasks.model import Task, TaskStatus
 from app.web import postdate
-from app.web.compose.forms import ID
 from app.web.compose.moment import picked, read_moment
 from app.web.i18n import gettext, moment, span
 from app.web.security import who
@@ -122,11 +121,17 @@ async def decide(task_id: int) -> Redirect:
     arrived, address = form.get("decision") == "arrived", form.get("address") or None
     if not arrived and form.get("decision") != "again":
         abort(400)
-    seen = int(attempt) if ID.fullmatch(attempt := form.get("attempt", "")) else None
-    if not await postdate().actions.decide(task_id, who(), arrived, address, seen):
+    if not await postdate().actions.decide(task_id, who(), arrived, address, _instant(form.get("seen", ""))):
         return await _back(task_id, "error", gettext("There is nothing here to decide any more."))
     told = gettext("Noted: it arrived.") if arrived else gettext("It is being sent again, and may arrive twice.")
     return await _back(task_id, "success", told)
+
+
+def _instant(text: str) -> datetime | None:
+    try:
+        return datetime.fromisoformat(text).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
 
 
 async def _back(task_id: int, category: str, told: str) -> Redirect:

@@ -8,7 +8,7 @@ from quart.typing import ResponseReturnValue
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.mail import N_
-from app.tasks import queries
+from app.tasks import overview, queries
 from app.tasks.lifecycle import DECIDABLE, WAITING
 from app.tasks.model import Task
 from app.tasks.request import Mistakes
@@ -54,12 +54,14 @@ async def page(task: Task, typed: Moment | None = None, mistakes: Mistakes | Non
     """The page; with `typed`, the form for another moment is open on it; with `last_event`, it changes by itself."""
     async with postdate().database.reading() as db:
         trouble, workers = (await db.execute(queries.way_out())).one()
+        seen_at = (await db.execute(overview.clock())).scalar_one()  # before the rows: decisions are about these
         read = await _people(db, task) | await _events(db, task)
     return await render_template(
         "task.html",
         task=task,
         trouble=trouble,
         workers=workers,
+        seen_at=seen_at,
         zone=shown_zone(),
         at_=moment_of(task),
         subject=subject(task, postdate().templates),

@@ -9,7 +9,7 @@ from quart import Blueprint, Response, abort, render_template, request
 from app.mail import Mistake
 from app.mail.addresses import Mailbox
 from app.mail.edition import read_edition
-from app.tasks import queries
+from app.tasks import overview, queries
 from app.tasks.lifecycle import DECIDABLE
 from app.tasks.model import Delivery, Task
 from app.web import postdate
@@ -46,6 +46,7 @@ async def show(task_id: int) -> str:
     """What became of `?address=`, and its message of the last attempt as `?view=` html, text or source."""
     async with postdate().database.reading() as db:
         last_event = await db.scalar(queries.last_event()) or 0  # before the rows: what comes after is told
+        seen_at = (await db.execute(overview.clock())).scalar_one()
     task, delivery = await _find(task_id)
     async with postdate().database.reading() as db:
         events = list((await db.scalars(queries.events_of(task_id, delivery.address))).all())
@@ -60,6 +61,7 @@ async def show(task_id: int) -> str:
         decidable=task.status in DECIDABLE,
         editable=is_open(task),
         last_event=last_event,
+        seen_at=seen_at,
         next=what_next(delivery, task),
         written=written,
         mail=mail,
