@@ -12,7 +12,7 @@ ADDRESS = ("email", "emailaddress", "mail", "mailaddress", "이메일", "이메�
            "address", "주소")  # fmt: skip
 """How the column of the addresses may be called; `주소` may be a street where there is another of these."""
 
-NAME = ("name", "fullname", "이름", "성명")
+NAME = ("name", "fullname", "이름", "성명", "성함")
 SEPARATORS = ("\t", ";", ",")  # a paste from a spreadsheet has tabs
 LONGEST_ROW = 20  # lines; a cell may have line breaks, a quotation mark that is never closed must not eat the rest
 MOST_COLUMNS = 500

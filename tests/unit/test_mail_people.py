@@ -132,6 +132,7 @@ def test_a_bad_row_is_named_with_its_line_and_the_others_are_kept(row: str, said
         ("회사", ["이메일", "회사"], "회사"),
         ("name", ["이름"], "이름"),
         ("name", ["성명", "Name"], "Name"),
+        ("name", ["이메일", "성함"], "성함"),
         ("email", ["email"], "email"),
         ("company", ["email", "firm"], None),
         ("name", [], None),
