@@ -13,6 +13,9 @@ LONGEST_WAIT = 86_400.0
 NOT_CONNECTED = N_("Could not connect to {where}: {why}.")
 CUT_OFF = N_("The connection to {where} was lost before the message was handed over.")
 NOT_TRUSTED = N_("The certificate of {where} cannot be trusted: {why}.")
+HANDED_OVER = "The message was handed over"
+"""How every sentence begins that says so, of earlier versions too."""
+
 NO_REPLY = N_("The message was handed over, but the mail server did not reply.")
 OWN_WORDS = (NOT_CONNECTED, CUT_OFF, NOT_TRUSTED, NO_REPLY)
 """What is on record where a server said nothing, with its place and the system's words filled in."""

@@ -58,6 +58,11 @@ class People:
 
 @lru_cache(maxsize=4)
 def read_people(text: str) -> People:
+    """The same, kept: one request asks again and again, and large texts take half a second."""
+    return parse_people(text)
+
+
+def parse_people(text: str) -> People:
     """Read it, in linear time. It is a table where its first line says which column has the addresses."""
     text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
     table = find_table(text)

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Select, and_, func, or_, select
 
 from app.db import now
-from app.mail.outcome import NO_REPLY
+from app.mail.outcome import HANDED_OVER
 from app.tasks.books import Bulk, Edition, Fault, Repair, Sender, Worker
 from app.tasks.lifecycle.due import LOST
 from app.tasks.model import Delivery, DeliveryStatus, Task, TaskCount, TaskEvent, TaskStatus
@@ -123,17 +123,17 @@ def everybody(task_id: int) -> Select[str, str, dict[str, Any]]:
     return found.order_by(Delivery.id)
 
 
-def missed(task_id: int, address: str | None = None) -> Select[str, str, dict[str, Any]]:
-    """The same of those who surely did not get it; or of the one with this address, if they did not.
+def missed(task_id: int, among: Sequence[str] | None = None) -> Select[str, str, dict[str, Any]]:
+    """The same of those who surely did not get it; or of those `among` these addresses who did not.
 
     Not of those to whom it was ever handed over without a reply: whatever became of them later, they may have it.
     """
-    in_doubt = or_(TaskEvent.to_status == DeliveryStatus.UNKNOWN, TaskEvent.why.in_((NO_REPLY, LOST)))
-    may_have_it = select(TaskEvent.address).where(
-        TaskEvent.task_id == task_id, TaskEvent.address.is_not(None), in_doubt
-    )
+    unheard = or_(TaskEvent.why == LOST, TaskEvent.why.startswith(HANDED_OVER))
+    in_doubt = or_(TaskEvent.to_status == DeliveryStatus.UNKNOWN, unheard)
+    of_them = TaskEvent.task_id == task_id, TaskEvent.address.is_not(None)
+    may_have_it = select(TaskEvent.address).where(*of_them, in_doubt)
     found = everybody(task_id).where(Delivery.status.in_(MISSED), Delivery.address.not_in(may_have_it))
-    return found.where(Delivery.address == address) if address else found
+    return found if among is None else found.where(Delivery.address.in_(among))
 
 
 def how_many_missed(task_id: int) -> Select[int]:

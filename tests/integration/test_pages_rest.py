@@ -10,6 +10,7 @@ from sqlalchemy import insert, update
 
 from app.db import Database
 from app.mail.outcome import CUT_OFF, NO_REPLY
+from app.tasks.lifecycle.due import LOST
 from app.tasks.model import Delivery, Task, TaskEvent
 from tests.integration.test_pages_history import page_of, store
 from tests.integration.test_pages_task import do, set_status, task
@@ -244,7 +245,15 @@ async def test_what_a_program_left_out_is_not_sent_as_a_word_by_whoever_duplicat
     assert 'name="variables.note" value=""' in page
 
 
-@pytest.mark.parametrize(("status", "why"), [("unknown", "No reply."), ("queued", NO_REPLY)])
+@pytest.mark.parametrize(
+    ("status", "why"),
+    [
+        ("unknown", "No reply."),
+        ("queued", NO_REPLY),
+        ("queued", LOST),
+        ("queued", "The message was handed over, but no answer of the mail server was heard."),  # as 0.1 wrote it
+    ],
+)
 @pytest.mark.parametrize("ended", ["cancelled", "failed"])
 async def test_who_may_have_it_is_not_called_one_who_did_not_get_it(
     person: Client, database: Database, status: str, why: str, ended: str
@@ -256,6 +265,11 @@ async def test_who_may_have_it_is_not_called_one_who_did_not_get_it(
         moved = {"task_id": 1, "at": datetime.now(UTC), "from_status": "sending", "who": "worker"}
         db.execute(insert(TaskEvent).values(to_status=status, why=why, address="bo@example.com", **moved))
     assert "Write to the 1 who did not get it" in await page_of(person, "/tasks/1")
+    links = {name: f"/compose?from=1&amp;to={name}%40example.com" for name in ("bo", "cy")}
+    for name, link in links.items():
+        offered = ended == "failed" and name == "cy"
+        assert (link in await page_of(person, "/tasks/1")) == offered
+        assert (link in await page_of(person, f"/tasks/1/message?address={name}@example.com")) == offered
     form = await page_of(person, "/compose?from=1&to=missed")
     assert "cy@example.com</textarea>" in form
     assert "bo@example.com" not in form

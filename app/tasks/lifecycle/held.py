@@ -1,6 +1,8 @@
 """The moves of the worker that holds a task: every one of them names its lease."""
 
-from sqlalchemy import Update, bindparam, case, exists, func, literal, null, or_, select
+from datetime import datetime
+
+from sqlalchemy import ScalarSelect, Update, bindparam, case, exists, func, literal, null, or_, select
 
 from app.db import now
 from app.tasks.books import Edition, Sender
@@ -13,12 +15,18 @@ LEASE = 8.0
 BATCH = 10
 """Deliveries marked, handed over and recorded together; a crash can leave no more than these unknown."""
 
+CLAIMED = (Task.id, Task.attempt, Task.template, Task.subject, Task.variables, Task.on_unknown, Task.test,
+           Task.started_at)  # fmt: skip
+MARKED = (Delivery.id, Delivery.address, Delivery.name, Delivery.variables, Delivery.attempt, Delivery.message_id,
+          Delivery.written_at)  # fmt: skip
+"""What the worker learns of what it has."""
+
 
 def claim(task_id: int, attempt: int, token: str, by: str) -> Move:
     """queued → started, if it is due and no other claim came first; `attempt` is the one the ring was for.
 
-    Nothing is claimed while the mail server is in trouble: see `sender.pause`. Returns the task's id, attempt (now one
-    higher), template, subject, variables, on_unknown, test and started_at.
+    Nothing is claimed while the mail server is in trouble: see `sender.pause`. Returns CLAIMED; the attempt is now one
+    higher.
     """
     paused = exists().where(Sender.paused_until > now())
     return (
@@ -40,16 +48,7 @@ def claim(task_id: int, attempt: int, token: str, by: str) -> Move:
             who=by,
             why=None,
         )
-        .returning(
-            Task.id,
-            Task.attempt,
-            Task.template,
-            Task.subject,
-            Task.variables,
-            Task.on_unknown,
-            Task.test,
-            Task.started_at,
-        )
+        .returning(*CLAIMED)
     )
 
 
@@ -71,8 +70,7 @@ def keep(task_id: int, token: str, sent: int = 0, failed: int = 0, unknown: int 
 def mark(task_id: int, token: str, limit: int = BATCH, edition: str | None = None) -> Move:
     """queued → sending for up to `limit` deliveries whose time has come. Committed before anything is handed over.
 
-    `edition` is the digest of the one that their messages are written from, at `written_at`. Returns id, address, name,
-    variables, attempt, message_id and written_at of each.
+    `edition` is the digest of the one that their messages are written from, at `written_at`. Returns MARKED of each.
     """
     ready = (
         select(Delivery.id)
@@ -99,15 +97,7 @@ def mark(task_id: int, token: str, limit: int = BATCH, edition: str | None = Non
             digest=None,
             updated_at=now(),
         )
-        .returning(
-            Delivery.id,
-            Delivery.address,
-            Delivery.name,
-            Delivery.variables,
-            Delivery.attempt,
-            Delivery.message_id,
-            Delivery.written_at,
-        )
+        .returning(*MARKED)
     )
 
 
@@ -146,16 +136,6 @@ def settle(task_id: int, token: str, why: str | None = None) -> Move:
     """
     left = count(DeliveryStatus.QUEUED, DeliveryStatus.SENDING)
     bad = count(DeliveryStatus.FAILED, DeliveryStatus.UNKNOWN)
-    waits = [Delivery.task_id == Task.id, Delivery.status == DeliveryStatus.QUEUED]
-    earliest = select(func.min(func.coalesce(Delivery.due_at, now()))).where(*waits).correlate(Task).scalar_subquery()
-    said = (
-        select(Delivery.reply)
-        .where(Delivery.task_id == Task.id, Delivery.status.in_((DeliveryStatus.FAILED, DeliveryStatus.UNKNOWN)))
-        .order_by(Delivery.status, Delivery.id)
-        .limit(1)
-        .correlate(Task)
-        .scalar_subquery()
-    )
     return (
         task(*held(task_id, token))
         .values(
@@ -169,16 +149,29 @@ def settle(task_id: int, token: str, why: str | None = None) -> Move:
             failed=count(DeliveryStatus.FAILED),
             unknown=count(DeliveryStatus.UNKNOWN),
             ended_at=case((left > 0, null()), else_=now()),
-            due_at=case((left > 0, func.coalesce(earliest, now())), else_=Task.due_at),
+            due_at=case((left > 0, func.coalesce(_earliest(), now())), else_=Task.due_at),
             rung_at=case((left > 0, null()), else_=Task.rung_at),
             why=case((left > 0, literal(why)), else_=null()),
-            error=said,
+            error=_first_words(),
             attention=needs_a_person(),
             token=None,
             lease_until=None,
         )
         .returning(Task.status, Task.due_at)
     )
+
+
+def _earliest() -> ScalarSelect[datetime]:
+    """When the first of a task's waiting deliveries may be tried again."""
+    waiting = Delivery.task_id == Task.id, Delivery.status == DeliveryStatus.QUEUED
+    return select(func.min(func.coalesce(Delivery.due_at, now()))).where(*waiting).correlate(Task).scalar_subquery()
+
+
+def _first_words() -> ScalarSelect[str | None]:
+    """What was said of the first of a task's deliveries that failed, or else is unknown."""
+    ended = Delivery.task_id == Task.id, Delivery.status.in_((DeliveryStatus.FAILED, DeliveryStatus.UNKNOWN))
+    first = select(Delivery.reply).where(*ended).order_by(Delivery.status, Delivery.id).limit(1)
+    return first.correlate(Task).scalar_subquery()
 
 
 def give_back(task_id: int, token: str, why: str, wait: float = 0, error: str | None = None) -> Move:

@@ -46,7 +46,7 @@ async def letter_of(task_id: int, to: str = "") -> Letter:
 
 
 async def _find(task_id: int, to: str) -> tuple[Task, Recipients]:
-    missed = queries.missed(task_id, None if to == EVERYBODY_MISSED else to)
+    missed = queries.missed(task_id, None if to == EVERYBODY_MISSED else [to])
     async with postdate().database.reading() as db:
         task: Task | None = await db.scalar(queries.task(task_id))
         recipients = (await db.execute(missed if to else queries.everybody(task_id))).all()

@@ -87,6 +87,9 @@ async def _people(db: AsyncSession, task: Task) -> dict[str, Any]:
     found = queries.deliveries(task.id, asked["after"], status=asked["status"], q=asked["q"])
     deliveries = list((await db.scalars(found)).all())
     counts = {status: n for status, n in await db.execute(queries.delivery_counts(task.id))}
+    failed = [one.address for one in deliveries if one.status == "failed"]
+    mendable = {address for address, *_ in await db.execute(queries.missed(task.id, failed))} if failed else set()
+    over = task.ended_at and any(counts.get(status) for status in queries.MISSED)
     more = len(deliveries) > queries.PAGE
     if not (more or asked["after"]):  # where all of them are here: as they were given, what needs a look first
         deliveries.sort(key=lambda one: (STATUSES.index(one.status), one.id))
@@ -95,7 +98,8 @@ async def _people(db: AsyncSession, task: Task) -> dict[str, Any]:
         "deliveries": deliveries[: queries.PAGE],
         "after": deliveries[queries.PAGE - 1].address if more else None,
         "counts": [(status, counts[status]) for status in STATUSES if status in counts],
-        "missed": await db.scalar(queries.how_many_missed(task.id)) if task.ended_at else 0,
+        "mendable": mendable,
+        "missed": await db.scalar(queries.how_many_missed(task.id)) if over else 0,
         "findable": task.recipients > queries.PAGE,
     }
 
