@@ -9,7 +9,7 @@ SEPARATORS = ",;，；、"
 """What stands between two people, besides the line end."""
 
 _UNSEEN = re.compile("[\u200b\u2060\ufeff\u00ad]")  # they come along from web pages and word processors
-BULLET = re.compile(r"(?:[-*•·▪◦–]|\d{1,4}[.)])\s+")
+BULLET = re.compile(r"^(?:[-*•·▪◦–]|\d{1,4}[.)])\s+")
 _IN_BRACKETS = re.compile(r"(?P<before>[^()<>@]*)\((?P<address>[^()<>\s]+@[^()<>\s]+)\)(?P<after>[^()<>@]*)")
 
 

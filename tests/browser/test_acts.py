@@ -103,6 +103,7 @@ def test_edited_it_says_something_else_and_is_the_same_mail(
     page.wait_for_url(f"**/tasks/{task}/edit")
     if (edit := page.locator("#edit-subject")).is_visible():
         edit.click()
+        expect(page.locator("#subject")).not_to_have_value("")  # nobody types before the text is there
     page.locator("#subject").fill("Second thoughts")
     page.get_by_role("button", name=re.compile(f"^{words['save']}")).click()
     page.wait_for_url(f"**/tasks/{task}")

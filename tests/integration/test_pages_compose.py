@@ -54,6 +54,13 @@ async def test_what_lacks_a_value_is_told_beside_what_else_is_wrong(person: Clie
     assert "Give a value" in at_field(page, "variables.name")
 
 
+async def test_what_is_wrong_already_is_not_tried_out_as_well(person: Client) -> None:
+    code, page, _ = await post(person, variables__name="x" * 600_000)
+    assert code == 422
+    assert "Keep this under" in at_field(page, "variables.name")
+    assert "would be larger" not in page
+
+
 def at_field(page: str, name: str) -> str:
     """The words of the message at a field, and that its field points at it."""
     found = re.search(rf'<div class="wrong" id="{re.escape(name)}-wrong">(.*?)</div>', page, re.DOTALL)

@@ -141,3 +141,15 @@ async def test_of_many_people_only_the_one_is_written_to(person: Client) -> None
     assert "1999 of 2000: person1998@example.com" in facts(page)
     assert "For Person 1998" in facts(page)
     assert "The subject would be longer" in facts(await seen(person, "person=1", {"X-Refresh": "1"}, **asked))
+
+
+@pytest.mark.parametrize(("language", "label"), [("en", "Send now to anna@example.com"), ("ko", "지금 보내기")])
+async def test_the_button_it_words_is_in_the_readers_language(person: Client, language: str, label: str) -> None:
+    page = await seen(person, language=language, recipients="anna@example.com")
+    assert label in html.unescape(page.partition('data-now="')[2].partition('"')[0])
+
+
+async def test_its_date_is_in_the_zone_in_which_the_worker_dates_the_mail(person: Client) -> None:
+    moment = {"when": "later", "scheduled_at": "2027-12-08T09:00", "zone": "America/New_York"}
+    source = mail(await seen(person, "part=source", **moment))
+    assert "Date: Wed, 08 Dec 2027 14:00:00 +0000" in source

@@ -26,6 +26,7 @@ from app.mail.people import read_people
         ("홍길동 <hong@example.com", ["홍길동 <hong@example.com>"]),
         ("- a@example.com", ["a@example.com"]),
         ("12. a@example.com", ["a@example.com"]),
+        ("Room 3. Floor <a@example.com>", ["Room 3. Floor <a@example.com>"]),
         ("• Anna <a@example.com>", ["Anna <a@example.com>"]),
         ("a@example.com b@example.com", ["a@example.com", "b@example.com"]),
         ("ｈｏｎｇ＠ｅｘａｍｐｌｅ．ｃｏｍ", ["hong@example.com"]),

@@ -101,9 +101,8 @@ async def restore(task_id: int) -> Redirect:
     return await _back(task_id, "success", gettext("Undone. It will be sent {time}.", time=at))
 
 
-def _cancelling(task: Task) -> Undo | None:
-    ended_at = task.ended_at if task.status == TaskStatus.CANCELLED and not task.test else None
-    return Undo(task.id, task.attempt, task.due_at, cancelled_at=ended_at) if ended_at else None
+def _cancelling(task: Task) -> Undo:
+    return Undo(task.id, task.attempt, task.due_at, cancelled_at=task.ended_at)
 
 
 async def _changed_since(task_id: int) -> str:
