@@ -60,6 +60,17 @@ def test_typed_ones_become_chips_and_a_bad_one_says_why(new_page: NewPage, langu
     expect(page.locator(".chip").last).to_contain_text("김민아 <mina@example.com>")
 
 
+@pytest.mark.parametrize("language", ["en", "ko"])
+def test_a_bad_chip_on_a_phone_shows_what_was_typed_on_one_line(new_page: NewPage, language: str) -> None:
+    page = compose(new_page(width=320), language)
+    page.locator("#adding").fill("anna@example.com, ben@example,com nobody@here;")
+    page.locator("#adding").press("Enter")
+    expect(page.locator(".chip.bad small")).not_to_have_count(0)
+    lines = "it => { const r = new Range(); r.selectNodeContents(it); return r.getClientRects().length }"
+    for name in page.locator(".chip button:first-child").all():
+        assert name.evaluate(lines) == 1, name.inner_text()
+
+
 def test_the_keyboard_alone_goes_through_the_chips(new_page: NewPage) -> None:
     page = compose(new_page())
     page.locator("#adding").press_sequentially("a@example.com,b@example.com,c@example.com,")
