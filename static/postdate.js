@@ -712,8 +712,8 @@ async function deliver(fields, signal) {
   const keepalive = JSON.stringify(fields).length < 2e4; // browsers refuse more
   const asked = { method: "POST", body, headers: { "X-Refresh": "1" }, keepalive, signal };
   const answer = await fetch("/drafts", asked).catch(() => ({ status: 500 }));
-  const given = (answer.ok || answer.status === 410) && !answer.redirected ? await answer.json().catch(() => null) : null;
-  if (given) return [answer.ok ? "saved" : "sent", given];
+  const given = answer.ok && !answer.redirected ? await answer.json().catch(() => null) : null;
+  if (given) return [given.key ? "saved" : "sent", given];
   if (answer.redirected) return ["out"];
   return [{ 403: "other", 413: "large", 429: "often" }[answer.status] ?? "away"];
 }

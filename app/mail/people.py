@@ -36,12 +36,12 @@ class Bad:
 
 @dataclass(frozen=True)
 class People:
-    """What a text says: everybody once, in order; what is bad in it; how many came twice, how many are too many."""
+    """What a text says: everybody once, in order; what is bad in it; who came again, how many are too many."""
 
     text: str
     found: Sequence[Person] = ()
     bad: Sequence[Bad] = ()
-    duplicates: int = 0
+    again: Sequence[str] = ()  # addresses
     beyond: int = 0
     columns: Sequence[str] = ()  # none: it is a list
     own: Sequence[str] = ()  # the columns of the addresses and of the names
@@ -73,7 +73,8 @@ def _list(text: str) -> People:
     found: dict[str, Person] = {}
     bad: list[Bad] = []
     entries: list[tuple[str, Mistake | None]] = []
-    line, counted, beyond, duplicates = 1, 0, 0, 0
+    again: list[str] = []
+    line, counted, beyond = 1, 0, 0
     for start, end in _split(text):
         item = text[start:end].strip()
         if not item or len(entries) == MOST_READ:
@@ -83,13 +84,13 @@ def _list(text: str) -> People:
         try:
             # First all of them, so that leaving out what is bad leaves out nothing that was taken.
             for written, mailbox in [(each, parse(each)) for each in understood(item)]:
-                duplicates += mailbox.key in found
-                found.setdefault(mailbox.key, Person(mailbox))
+                if found.setdefault(mailbox.key, person := Person(mailbox)) is not person:
+                    again.append(mailbox.address)
                 entries.append((written, None))
         except Mistake as why:
             bad.append(Bad(line, *_with_separator(text, start, end), why))
             entries.append((item.replace("\t", " "), why))
-    return People(text, tuple(found.values()), tuple(bad), duplicates, beyond, entries=tuple(entries))
+    return People(text, tuple(found.values()), tuple(bad), tuple(again), beyond, entries=tuple(entries))
 
 
 def _split(text: str) -> Iterator[tuple[int, int]]:
@@ -118,7 +119,8 @@ def _table(text: str, table: Table) -> People:
     starts = list(accumulate((len(line) + 1 for line in table.lines), initial=0))
     found: dict[str, Person] = {}
     bad: list[Bad] = []
-    read, beyond, duplicates = 0, 0, 0
+    again: list[str] = []
+    read, beyond = 0, 0
     for begun, ended, cells in rows(table):
         if cells is not None and not any(map(str.strip, cells)):
             continue
@@ -128,12 +130,12 @@ def _table(text: str, table: Table) -> People:
             continue
         try:
             person = _person(cells, table)
-            duplicates += person.mailbox.key in found
-            found.setdefault(person.mailbox.key, person)
+            if found.setdefault(person.mailbox.key, person) is not person:
+                again.append(person.mailbox.address)
         except Mistake as why:
             bad.append(Bad(begun + 1, starts[begun], starts[ended], why))
     own = tuple(filter(None, (table.head[table.address], table.name_column)))
-    return People(text, tuple(found.values()), tuple(bad), duplicates, beyond, table.columns, own)
+    return People(text, tuple(found.values()), tuple(bad), tuple(again), beyond, table.columns, own)
 
 
 def _person(cells: list[str] | None, table: Table) -> Person:

@@ -12,7 +12,19 @@ ADDRESS = ("email", "emailaddress", "mail", "mailaddress", "이메일", "이메�
            "address", "주소")  # fmt: skip
 """How the column of the addresses may be called; `주소` may be a street where there is another of these."""
 
-NAME = ("name", "fullname", "이름", "성명", "성함")
+NAME = ("name", "fullname", "이름", "성명", "성함", "고객명", "회원명", "받는사람", "수신자")
+OTHERS = {
+    "company": ("회사", "회사명", "업체", "업체명"),
+    "date": ("날짜", "일자", "일시"),
+    "time": ("시간", "시각"),
+    "place": ("장소",),
+    "event": ("행사", "행사명"),
+    "phone": ("전화", "전화번호", "연락처", "휴대폰"),
+    "amount": ("금액",),
+    "link": ("링크",),
+    "note": ("메모", "비고"),
+}
+"""How columns are called in Korean whose variables are called in English."""
 SEPARATORS = ("\t", ";", ",")  # a paste from a spreadsheet has tabs
 LONGEST_ROW = 20  # lines; a cell may have line breaks, a quotation mark that is never closed must not eat the rest
 MOST_COLUMNS = 500
@@ -107,7 +119,8 @@ def column_for(variable: str, columns: Sequence[str]) -> str | None:
     if variable == "name":
         spelled = {word: column for column in reversed(columns) if (word := _word(column)) in NAME} | spelled
         return spelled.get("name") or next((spelled[word] for word in NAME if word in spelled), None)
-    return spelled.get(_spelled(variable))
+    words = (_spelled(variable), *OTHERS.get(_spelled(variable), ()))
+    return next((spelled[word] for word in words if word in spelled), None)
 
 
 def _spelled(text: str) -> str:

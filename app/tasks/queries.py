@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, and_, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select
 
 from app.db import now
 from app.mail.outcome import HANDED_OVER
@@ -124,16 +124,23 @@ def everybody(task_id: int) -> Select[str, str, dict[str, Any]]:
 
 
 def missed(task_id: int, among: Sequence[str] | None = None) -> Select[str, str, dict[str, Any]]:
-    """The same of those who surely did not get it; or of those `among` these addresses who did not.
+    """The same of those who surely did not get it; or of those `among` these addresses who did not."""
+    found = everybody(task_id).where(_surely_missed(task_id))
+    return found if among is None else found.where(Delivery.address.in_(among))
 
-    Not of those to whom it was ever handed over without a reply: whatever became of them later, they may have it.
-    """
+
+def not_missed(task_id: int) -> Select[str]:
+    """The addresses of the others: they have it, may have it, or it is still on its way to them."""
+    return select(Delivery.address).where(Delivery.task_id == task_id, ~_surely_missed(task_id))
+
+
+def _surely_missed(task_id: int) -> ColumnElement[bool]:
+    # Not those to whom it was ever handed over without a reply: whatever became of them later, they may have it.
     unheard = or_(TaskEvent.why == LOST, TaskEvent.why.startswith(HANDED_OVER))
     in_doubt = or_(TaskEvent.to_status == DeliveryStatus.UNKNOWN, unheard)
     of_them = TaskEvent.task_id == task_id, TaskEvent.address.is_not(None)
     may_have_it = select(TaskEvent.address).where(*of_them, in_doubt)
-    found = everybody(task_id).where(Delivery.status.in_(MISSED), Delivery.address.not_in(may_have_it))
-    return found if among is None else found.where(Delivery.address.in_(among))
+    return and_(Delivery.status.in_(MISSED), Delivery.address.not_in(may_have_it))
 
 
 def how_many_missed(task_id: int) -> Select[int]:

@@ -34,7 +34,7 @@ TURN = 30.0
 """Seconds for one task; then whatever else is due goes first, in the order of the queues."""
 
 TURN_OVER = N_("Others have their turn; then it goes on.")
-ASKED_TO_WAIT = N_("The server asked to try again later.")
+WAITS = N_("What is left waits for its next attempt.")
 STOPPED = N_("Its worker was stopped.")
 STUMBLED = N_("Something went wrong in the worker. It is tried again.")
 
@@ -133,7 +133,7 @@ class Sender:
             marked = db.execute(lifecycle.mark(held.task.id, held.token, limit, self.editions.choose(db, held))).all()
             if marked:
                 return sorted(marked, key=lambda delivery: delivery.id)
-        why = STOPPED if self.stopping.is_set() else TROUBLE if paused else TURN_OVER if had_its_turn else ASKED_TO_WAIT
+        why = STOPPED if self.stopping.is_set() else TROUBLE if paused else TURN_OVER if had_its_turn else WAITS
         settled = db.execute(lifecycle.settle(held.task.id, held.token, why)).first()
         held.result = str(settled.status) if settled else "lost"
         return []

@@ -173,7 +173,7 @@ def test_a_mail_that_is_gone_while_somebody_types_its_new_moment_breaks_nothing(
     example.call(f"/api/tasks/{task}/cancel")
     with page.expect_response("**/reschedule"):
         page.locator("#scheduled_at").fill("2020-01-01T09:00")
-    page.locator("#reschedule").get_by_role("button", name="Reschedule", exact=True).click()
+    page.locator("#reschedule").get_by_role("button", name="Move it to this time").click()
     expect(page.locator(".flash")).to_contain_text("It was cancelled already.")
 
 
@@ -236,7 +236,7 @@ def test_failures_are_grouped_by_cause_and_a_group_is_tried_again(
     page.goto(f"/failures?lang={language}")
     cause = page.locator(".causes li", has_text="550 5.1.1 …@…")
     expect(cause.get_by_role("heading")).to_have_text(
-        {"en": re.compile("mailbox does not exist"), "ko": re.compile("존재하지 않는 메일함")}[language]
+        {"en": re.compile("mailbox does not exist"), "ko": re.compile("존재하지 않는 메일 주소")}[language]
     )
     cause.locator("a[id^=show-]").click()
     expect(page.locator("tbody tr")).not_to_have_count(0)

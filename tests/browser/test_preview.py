@@ -106,7 +106,7 @@ def test_it_can_be_narrow_as_a_phone_and_dark(new_page: NewPage, script: bool) -
     if not script:
         page.get_by_role("button", name="Update the preview").click()
     letter = frame(page).locator("iframe")
-    frame(page).get_by_label("Phone").check()
+    frame(page).get_by_label("Phone width").check()
     expect(letter).to_have_css("width", "375px")
     expect(letter).to_have_css("color-scheme", "light")
     frame(page).get_by_label("Dark").check()

@@ -5,7 +5,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import NewPage
 
-WORDS = {"en": ("Send a test", "Sent"), "ko": ("시험 메일 보내기", "보냄")}
+WORDS = {"en": ("Send a test", "Sent"), "ko": ("테스트 메일 보내기", "보냄")}
 TABLE = "email,name\na@example.com,Anna\nb@example.com,홍길동"
 
 

@@ -38,7 +38,7 @@ async def test_more_are_asked_about_in_figures_and_nothing_is_stored(person: Cli
     assert "Nothing has been stored or sent yet." in said
     assert "Welcome, Mina as the first person gets it" in said
     assert "person0@d1.example, person0@d2.example, person1@d2.example and 25 more" in said
-    assert "1 duplicate is left out." in said
+    assert "1 duplicate left out (PERSON0@d1.example)" in said
     assert "d7.example 7 d6.example 6 d5.example 5 d4.example 4 d3.example 3 and 2 other domains" in said
     assert "At once." in said
     assert "About 3 seconds, if the mail server takes 10 a second." in said

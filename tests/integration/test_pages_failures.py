@@ -56,7 +56,7 @@ async def test_each_cause_is_there_once_with_its_meaning_the_most_frequent_first
         ),
     ]
     korean = await page_of(person, "/failures?lang=ko")
-    assert "<h2>존재하지 않는 메일함입니다." in korean
+    assert "<h2>존재하지 않는 메일 주소입니다." in korean
     assert "받는 사람 3명, 메일 2건" in korean
 
 

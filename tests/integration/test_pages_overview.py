@@ -23,7 +23,7 @@ from app.web.people.accounts import keep_admin, sign_in_link
 from tests.integration.test_pages_history import page_of, store
 from tests.parts import answer
 
-WELL = "Everything works"
+WELL = "Workers, mail server and Redis are in order"
 NO_WORKER = "No worker is running: mail will wait."
 
 

@@ -107,9 +107,9 @@ async def test_the_first_rows_of_a_table_are_shown(person: Client) -> None:
     assert "<td>mina@example.com</td><td>Mina Kim</td><td>Acme</td>" in page
 
 
-async def test_duplicates_are_counted_when_it_is_sent(person: Client) -> None:
+async def test_duplicates_are_named_when_it_is_sent(person: Client) -> None:
     await post(person, recipients="a@example.com, A@example.com")
-    assert "1 duplicate left out." in await page_of(person, "/history")
+    assert "1 duplicate left out (A@example.com)." in await page_of(person, "/history")
 
 
 @pytest.mark.parametrize("action", [{}, {"do": "look"}])
@@ -221,7 +221,7 @@ async def test_the_page_speaks_korean_about_people(person: Client) -> None:
     assert "5번째 줄: “nobody”: 이메일 주소가 아닙니다." in at_field(page, "recipients")
 
 
-SHEET = "email,Full name,회사,Since\nanna@example.com,Anna,Acme,2019\nbo@example.com,Bo,,2020"
+SHEET = "email,Full name,직장,Since\nanna@example.com,Anna,Acme,2019\nbo@example.com,Bo,,2020"
 
 
 def variables(database: Database) -> list[dict[str, Any]]:
@@ -230,9 +230,9 @@ def variables(database: Database) -> list[dict[str, Any]]:
 
 
 async def test_a_field_is_filled_from_the_column_that_somebody_chose(person: Client, database: Database) -> None:
-    form = {"recipients": SHEET, "subject": "{{ company }}", "variables__company": "Beta", "columns__company": "회사"}
+    form = {"recipients": SHEET, "subject": "{{ company }}", "variables__company": "Beta", "columns__company": "직장"}
     _, page, _ = await post(person, do="look", variables__name="", **form)
-    assert '<option value="회사" selected>From the column “회사”</option>' in page
+    assert '<option value="직장" selected>From the column “직장”</option>' in page
     assert "Columns that this mail does not use: Since." in page
     code, page, _ = await post(person, variables__name="", **form)
     assert code == 303, page
@@ -257,10 +257,10 @@ async def test_a_chosen_column_that_is_gone_from_the_table_is_no_choice(person: 
 async def test_a_choice_of_column_is_kept_in_a_draft(person: Client) -> None:
     key = "00000000-0000-0000-0000-000000000001"
     await post(person, recipients=SHEET, key=key)
-    form = {"recipients": SHEET, "template": "email/welcome", "columns.name": "회사", "key": key[:-1] + "2"}
+    form = {"recipients": SHEET, "template": "email/welcome", "columns.name": "직장", "key": key[:-1] + "2"}
     await person.post("/drafts", form=form, headers=OUR_PAGE)
     page = await page_of(person, f"/compose?draft={form['key']}")
-    assert '<option value="회사" selected>' in page
+    assert '<option value="직장" selected>' in page
 
 
 async def test_without_a_table_there_is_no_column_to_choose(person: Client) -> None:

@@ -49,7 +49,7 @@ async def test_it_shows_facts_recipients_the_servers_words_and_every_move(person
     assert "Queued → <b>Failed</b>" in page
     assert "1 sent, 1 failed" in page
     korean = await page_of(person, "/tasks/1?lang=ko")
-    assert "메일을 보내던 프로그램이 사라졌습니다." in korean
+    assert "메일을 보내던 프로그램이 중단되었습니다." in korean
     assert "자동 점검" in korean
 
 
@@ -195,7 +195,7 @@ async def test_beside_the_servers_words_stands_what_they_mean_and_what_happens_n
     assert "<code>550 5.1.1 no such user</code>" in one
     assert "This mailbox does not exist." in one
     korean = await page_of(person, "/tasks/1/message?address=anna@example.com&lang=ko")
-    assert "저절로 다시 보내지 않습니다." in korean
+    assert "자동으로 다시 보내지 않습니다." in korean
     await page_of(person, "/tasks/1/message?address=nobody@example.com", 404)
 
 
@@ -242,6 +242,15 @@ async def test_where_all_or_none_got_it_there_is_nobody_to_pick_out(
     store(database, "anna@example.com")
     answer(database, 1, replies)
     assert "who did not get it" not in await page_of(person, "/tasks/1")
+
+
+async def test_what_reached_some_is_not_called_failed_altogether(person: Client, database: Database) -> None:
+    store(database, "anna@example.com", "bo@example.com")
+    set_status(database, "failed", sent=1, failed=1)
+    assert "Partly failed" in await page_of(person, "/history")
+    assert "일부 실패" in await page_of(person, "/tasks/1?lang=ko")
+    set_status(database, "failed", sent=0, failed=2)
+    assert "일부 실패" not in await page_of(person, "/history?lang=ko")
 
 
 async def test_what_only_nobody_knows_is_not_called_failed(person: Client, database: Database) -> None:

@@ -22,7 +22,7 @@ def test_a_list_is_split_at_lines_commas_and_semicolons() -> None:
     people = read_people(text)
     assert [address[0] for address in addresses(people)] == ["a", "b", "c", "d"]
     assert people.found[2].mailbox.name == "Kim, A; B"
-    assert (people.bad, people.duplicates, people.columns) == ((), 0, ())
+    assert (people.bad, people.again, people.columns) == ((), (), ())
 
 
 def test_a_bad_item_is_named_with_its_line_and_the_others_are_kept() -> None:
@@ -53,11 +53,11 @@ def test_leaving_out_what_is_bad_takes_just_that(text: str, left: str) -> None:
     assert not read_people(left).bad
 
 
-def test_duplicates_are_left_out_and_counted() -> None:
+def test_duplicates_are_left_out_and_named() -> None:
     people = read_people("A@example.com, a@EXAMPLE.com, Anna <a@example.com>, b@example.com")
     assert addresses(people) == ["A@example.com", "b@example.com"]
-    assert people.duplicates == 2
-    assert read_people("email\na@x.com\nA@x.com").duplicates == 1
+    assert people.again == ("a@example.com", "a@example.com")
+    assert read_people("email\na@x.com\nA@x.com").again == ("A@x.com",)
 
 
 @pytest.mark.parametrize(
@@ -134,6 +134,9 @@ def test_a_bad_row_is_named_with_its_line_and_the_others_are_kept(row: str, said
         ("name", ["성명", "Name"], "Name"),
         ("name", ["이메일", "성함"], "성함"),
         ("email", ["email"], "email"),
+        ("date", ["이메일", "일시"], "일시"),
+        ("event", ["행사명", "event"], "event"),
+        ("place", ["email", "장소"], "장소"),
         ("company", ["email", "firm"], None),
         ("name", [], None),
     ],

@@ -15,6 +15,7 @@ from app.web import postdate
 from app.web.compose.forms import Letter
 from app.web.compose.labels import labels
 from app.web.compose.preview import look
+from app.web.compose.recipients import left_out
 from app.web.i18n import gettext, span, translate
 
 MANY = 20
@@ -37,7 +38,7 @@ class Summary:
     first: list[str]
     domains: list[tuple[str, int]]
     other_domains: int
-    duplicates: int
+    duplicates: str
     subject: str
     moment: str
     duration: str
@@ -77,7 +78,7 @@ async def _summary(letter: Letter, asked: Request) -> Summary:
         first=addresses[:SHOWN],
         domains=domains.most_common(DOMAINS),
         other_domains=max(0, len(domains) - DOMAINS),
-        duplicates=letter.people.duplicates,
+        duplicates=left_out(again) if (again := letter.people.again) else "",
         subject=seen.mail.subject if seen.mail else "",
         moment=letter.moment.sentence(datetime.now(UTC)) if asked.scheduled_at else _at_once(asked.undo_seconds),
         duration=await _duration(len(addresses)),

@@ -4,11 +4,13 @@ import json
 import re
 import uuid
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from hashlib import sha256
 
 from app.mail import N_, Mistake
+from app.mail.addresses import Mailbox, named
 from app.mail.people import People, Person, read_people
 from app.mail.templates import Templates
 from app.tasks.drafts import task_key
@@ -45,6 +47,7 @@ class Letter:
     saved: str = ""  # the draft that it goes on from, by when that was saved
     task: int = 0  # the id of the one that it changes; 0: it makes a new one
     seen: str = ""  # the version of that task that it goes on from
+    instead: int = 0  # the id of the one that did not reach these people
 
     @property
     def people(self) -> People:
@@ -128,7 +131,14 @@ def recipients(
         cells = {name: cell for name, column in columns.items() if (cell := person.cells.get(column, ""))}
         return cells | ({"name": person.mailbox.name} if own_name and person.mailbox.name else {})
 
-    return [Recipient(person.mailbox, personal(person)) for person in people.found]
+    return [_recipient(person.mailbox, personal(person)) for person in people.found]
+
+
+def _recipient(mailbox: Mailbox, own: Mapping[str, str]) -> Recipient:
+    """Whose name is known by a chosen column only is called by it everywhere."""
+    with suppress(Mistake):  # no name for an address; as a value it may still do
+        mailbox = mailbox if mailbox.name else replace(mailbox, name=named(own.get("name", "")))
+    return Recipient(mailbox, own)
 
 
 def unread(people: People) -> list[Mistake]:
@@ -159,6 +169,7 @@ def read_letter(form: Mapping[str, str], zone: str) -> Letter:
         saved=form.get("saved", "")[:40],
         task=int(task) if ID.fullmatch(task := form.get("task", "")) else 0,
         seen=form.get("seen", "")[:200],
+        instead=int(instead) if ID.fullmatch(instead := form.get("instead", "")) else 0,
     )
 
 

@@ -10,12 +10,15 @@ from typing import Any
 from quart import abort
 from sqlalchemy import Row
 
+from app.mail import N_, Mistake
 from app.mail.pasted import BULLET, SEPARATORS
 from app.tasks import queries
 from app.tasks.model import Task
+from app.tasks.request import Refused, Request
 from app.web import postdate
 from app.web.compose.forms import Letter, lines, new_key
 from app.web.compose.moment import Moment
+from app.web.i18n import people
 from app.web.zone import zone_of
 
 Recipients = Sequence[Row[str, str, dict[str, Any]]]
@@ -23,6 +26,7 @@ TO_QUOTE = frozenset(SEPARATORS + '<>"\\')
 
 
 EVERYBODY_MISSED = "missed"
+TWICE = N_("The first mail was brought back meanwhile, and reaches {who}. Please take out who is to get it once.")
 
 
 async def letter_of(task_id: int, to: str = "") -> Letter:
@@ -42,7 +46,19 @@ async def letter_of(task_id: int, to: str = "") -> Letter:
         when="later" if moment.wall else "now",
         moment=moment,
         key=new_key(),
+        instead=task_id if to else 0,
     )
+
+
+async def check_missed(letter: Letter, asked: Request) -> None:
+    """Raises Refused where a mail for those who did not get the first one would go to somebody who may get that too."""
+    if not letter.instead:
+        return
+    async with postdate().database.reading() as db:
+        reached = {*(await db.scalars(queries.not_missed(letter.instead))).all()}
+    twice = [each.mailbox.address for each in asked.recipients if each.mailbox.address in reached]
+    if twice:
+        raise Refused({"recipients": [Mistake(TWICE, who=people(twice[0], len(twice)))]})
 
 
 async def _find(task_id: int, to: str) -> tuple[Task, Recipients]:

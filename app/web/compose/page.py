@@ -74,6 +74,7 @@ async def send() -> Response | Redirect:
         return await page(granted.letter, Notes(granted.mistakes, granted.told, noticing=True))
     try:
         asked = await asyncio.to_thread(_read, letter)
+        await from_task.check_missed(letter, asked)
         if question := await confirming(letter, asked, form):
             return question
         return await (edit.save(letter, asked) if letter.task else submit.send(letter, asked))

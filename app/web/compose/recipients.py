@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from app.mail import N_, Mistake
@@ -15,6 +15,7 @@ LARGEST_FILE = 1_500_000
 
 MOST_CHIPS = 100  # people who are shown one by one; more are counted, and edited as text
 ROWS_SHOWN = 3
+DUPLICATES_NAMED = 3
 
 _BINARY = re.compile("[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 
@@ -31,6 +32,7 @@ def shown(people: People) -> Mapping[str, Any]:
         "rows": [[person.cells.get(column, "") for column in people.columns] for person in people.found[:ROWS_SHOWN]]
         if people.columns
         else [],
+        "more_rows": max(0, n - ROWS_SHOWN),
         "chips": _chips(people),
     }
 
@@ -40,16 +42,17 @@ def _sentences(people: People, n: int) -> list[str]:
     if people.columns:
         said = [ngettext("{n} person from a table", "{n} people from a table", n)]
         said.append(gettext("columns: {columns}", columns=", ".join(people.columns)))
-    if people.duplicates:
-        said.append(left_out(people.duplicates))
+    if people.again:
+        said.append(left_out(people.again))
     if people.bad:
         said.append(ngettext("{n} line cannot be read", "{n} lines cannot be read", len(people.bad)))
     return said
 
 
-def left_out(duplicates: int) -> str:
-    """How many came twice."""
-    return ngettext("{n} duplicate left out", "{n} duplicates left out", duplicates)
+def left_out(again: Sequence[str]) -> str:
+    """How many came twice, and the first of them."""
+    named = ", ".join(again[:DUPLICATES_NAMED]) + (", …" if len(again) > DUPLICATES_NAMED else "")
+    return ngettext("{n} duplicate left out ({named})", "{n} duplicates left out ({named})", len(again), named=named)
 
 
 def _chips(people: People) -> str | None:

@@ -9,6 +9,8 @@ from typing import Any
 from quart import Response, g, make_response, render_template, request
 
 from app.mail.addresses import is_address
+from app.mail.people import parse_people
+from app.mail.server import parse_url
 from app.tasks import queries
 from app.tasks.model import QUEUES, Task
 from app.tasks.request import Mistakes
@@ -19,7 +21,8 @@ from app.web.compose.labels import labels
 from app.web.compose.last_used import last
 from app.web.compose.moment import when
 from app.web.compose.recipients import noticed, shown
-from app.web.i18n import gettext, span, translate
+from app.web.i18n import gettext, people, span, translate
+from app.web.people.accounts import FIRST_ACCOUNT
 from app.web.task.about import begun
 
 FIELDS = (
@@ -80,13 +83,26 @@ async def _around(letter: Letter) -> Mapping[str, Any]:
         "trouble": trouble,
         "workers": workers,
         "last": last(),
+        "last_people": _whom(last()["recipients"]),
+        "mail_server": parse_url(postdate().settings.smtp_url).host,
         "drafts": await drafts.mine(),
-        "test_to": last()["test_to"] or (g.user.email if is_address(g.user.email) else ""),
+        "test_to": last()["test_to"] or _own_address(),
         "new_key": new_key(),  # of the next test
         "untold": request.method == "POST",  # in no draft yet, as far as this page knows
         "queues": DEFAULT_QUEUE_FIRST,
         "limits": _limits(letter.late_limit),
     }
+
+
+def _own_address() -> str:
+    """Where mail reaches the person, as far as an account tells."""
+    return str(g.user.email) if g.user.email != FIRST_ACCOUNT and is_address(g.user.email) else ""
+
+
+def _whom(recipients: str) -> str:
+    """Those whom a text means, in a few words."""
+    found = parse_people(recipients).found
+    return people(found[0].mailbox.address, len(found)) if found else ""
 
 
 def in_words(mistakes: Mistakes) -> dict[str, list[str]]:

@@ -42,8 +42,8 @@ def _told(letter: Letter, asked: Request, task: Task) -> Markup:
     else:
         told = gettext("On its way: {template} to {to}, {time}.", template=task.template, to=to,
                        time=i18n.moment(task.created_at, zone))  # fmt: skip
-    if duplicates := letter.people.duplicates:
-        told = f"{told} {left_out(duplicates)}."
+    if again := letter.people.again:
+        told = f"{told} {left_out(again)}."
     return Markup('{} <a href="{}">{}</a>').format(told, url_for("task.show", task_id=task.id), gettext("Follow it"))
 
 

@@ -16,6 +16,7 @@ from app.mail.said import explain
 from app.tasks import overview, queries
 from app.tasks.model import QUEUES
 from app.tasks.reconcile import repairs
+from app.tasks.search import ATTENTION
 from app.web import postdate
 from app.web.history import charts
 from app.web.history.charts import Drawn, Slot
@@ -102,6 +103,7 @@ async def _state(db: AsyncSession) -> dict[str, Any]:
     workers = (await db.execute(overview.workers())).all()
     tasks = (await db.scalars(overview.at_work())).all()
     return {
+        "attention": {status: n for status, n in (await db.execute(queries.counts())).all()}.get(ATTENTION, 0),
         "workers": workers,
         "alive": sum(alive for _, _, _, alive in workers),
         "at_work": {name: [task for task in tasks if task.who == name] for name, _, _, _ in workers},
