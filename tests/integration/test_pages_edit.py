@@ -289,3 +289,11 @@ async def test_changes_saved_once_more_to_a_mail_that_was_cancelled_since_are_to
     code, page = await save(person, form)
     assert code == 409
     assert "It was cancelled already." in page
+
+
+@pytest.mark.parametrize("name", ["task", "instead"])
+async def test_a_form_that_names_no_mail_where_it_should_sends_none(
+    person: Client, database: Database, name: str
+) -> None:
+    code, _, _ = await post(person, **{name: "12x"})
+    assert (code, stored(database)) == (400, 0)

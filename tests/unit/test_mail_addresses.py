@@ -2,10 +2,13 @@
 
 import re
 
+import email_validator
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from app.mail import Mistake
-from app.mail.addresses import Mailbox, parse
+from app.mail.addresses import Mailbox, is_address, parse
 
 
 @pytest.mark.parametrize(
@@ -68,6 +71,19 @@ def test_what_is_no_address_is_refused_with_a_sentence_that_names_it(text: str) 
 def test_control_characters_are_refused(text: str, character: str) -> None:
     with pytest.raises(Mistake, match="invisible"):
         parse(text.format(character))
+
+
+@given(
+    st.from_regex(r"[a-z0-9]{1,3}([._+-][a-zA-Z0-9]{1,3}){0,2}", fullmatch=True),
+    st.from_regex(r"[a-zA-Z0-9.\[\]\"' _-]{0,12}(\.(com|local|arpa|kr|한국))?", fullmatch=True).map(str.strip),
+)
+def test_the_short_way_for_plain_addresses_says_what_the_library_says(local: str, domain: str) -> None:
+    try:
+        said = email_validator.validate_email(f"{local}@{domain}", check_deliverability=False, strict=True).ascii_email
+    except email_validator.EmailNotValidError:
+        said = None
+    assert is_address(f"{local}@{domain}") == (said is not None)
+    assert said is None or parse(f"{local}@{domain}").address == said
 
 
 def test_a_name_may_have_128_characters() -> None:

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from hashlib import sha256
 
+from quart import abort
+
 from app.mail import N_, Mistake
 from app.mail.addresses import Mailbox, named
 from app.mail.people import People, Person, read_people
@@ -167,10 +169,17 @@ def read_letter(form: Mapping[str, str], zone: str) -> Letter:
         moment=read_moment(form, zone),
         key=key if KEY.fullmatch(key := form.get("key", "")) else new_key(),
         saved=form.get("saved", "")[:40],
-        task=int(task) if ID.fullmatch(task := form.get("task", "")) else 0,
+        task=_id(form.get("task", "")),
         seen=form.get("seen", "")[:200],
-        instead=int(instead) if ID.fullmatch(instead := form.get("instead", "")) else 0,
+        instead=_id(form.get("instead", "")),
     )
+
+
+def _id(text: str) -> int:
+    """A task's, 0 for none. Anything else is no form of ours; taken for none, it would send a second mail."""
+    if text and not ID.fullmatch(text):
+        abort(400)
+    return int(text or 0)
 
 
 def lines(text: str) -> str:
