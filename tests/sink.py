@@ -87,18 +87,22 @@ class _Talk:
         client = self.client
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.say("connect", "220 sink ready")
+        sender = recipient = False
         while line := self.file.readline():
             word = line[:4].upper()
             if word == b"EHLO":
-                self.say("ehlo", "250-sink\r\n250-8BITMIME\r\n250 SMTPUTF8")
+                self.say("ehlo", "250-sink\r\n250-8BITMIME\r\n250-PIPELINING\r\n250 SMTPUTF8")
             elif word == b"MAIL":
-                self.say("mail", "250 2.1.0 ok")
-            elif word == b"RCPT":
+                sender, recipient = self.took("mail", "250 2.1.0 ok"), False
+            elif word == b"RCPT" and sender:
                 self.address = line.split(b"<", 1)[1].split(b">", 1)[0].decode()
-                self.say("rcpt", "250 2.1.5 ok")
-            elif word == b"DATA":
+                recipient = self.took("rcpt", "250 2.1.5 ok")
+            elif word == b"DATA" and recipient:
                 if self.say("data", "354 go on").startswith("354"):
                     self.receive()
+                sender = recipient = False
+            elif word in (b"RCPT", b"DATA"):  # they came along with what was refused (RFC 2920)
+                self.client.sendall(b"503 5.5.1 out of order\r\n")
             elif word == b"QUIT":
                 self.client.sendall(b"221 bye\r\n")
                 return
@@ -117,6 +121,9 @@ class _Talk:
             self.sink.taken.append(Taken(time.time(), self.address, body))
             reply = self.usual_or_told("taken", reply)
         self.client.sendall(reply.encode() + b"\r\n")
+
+    def took(self, step: str, usual: str) -> bool:
+        return self.say(step, usual).startswith("2")
 
     def say(self, step: str, usual: str) -> str:
         reply = self.usual_or_told(step, usual)

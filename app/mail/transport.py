@@ -77,20 +77,48 @@ class Connection:
         return connect(self.server, self._connect_timeout, self._timeout, self._tls)
 
     def _transact(self, smtp: smtplib.SMTP, envelope_from: str, to: Mailbox, message: bytes) -> Outcome:
-        options = " SMTPUTF8 BODY=8BITMIME" if _needs_smtputf8(envelope_from, to) else ""
-        options += f" SIZE={len(message)}" if smtp.has_extn("size") else ""
-        for phase, command, argument, wanted in (
-            (Phase.mail, "MAIL", f"FROM:<{envelope_from}>{options}", 2),
-            (Phase.rcpt, "RCPT", f"TO:<{to.address}>", 2),
-            (Phase.data, "DATA", "", 3),
-        ):
-            self._phase = phase
-            code, words = smtp.docmd(command, argument)
-            if code // 100 != wanted:
-                return answered(phase, code, words)
+        if refused := self._announce(smtp, envelope_from, to, len(message)):
+            return refused
         self._write(smtp, message)
         code, words = self._hand_over(smtp)
         return answered(self._phase, code, words)
+
+    def _announce(self, smtp: smtplib.SMTP, envelope_from: str, to: Mailbox, size: int) -> Outcome | None:
+        """Name both sides and ask for the message to begin; what the server has against it. Where it takes all three
+        commands at once (RFC 2920), that is one round trip instead of three.
+        """
+        options = " SMTPUTF8 BODY=8BITMIME" if _needs_smtputf8(envelope_from, to) else ""
+        options += f" SIZE={size}" if smtp.has_extn("size") else ""
+        commands = [
+            (Phase.mail, f"MAIL FROM:<{envelope_from}>{options}\r\n", 2),
+            (Phase.rcpt, f"RCPT TO:<{to.address}>\r\n", 2),
+            (Phase.data, "DATA\r\n", 3),
+        ]
+        self._phase = Phase.mail
+        if at_once := smtp.has_extn("pipelining"):
+            smtp.send("".join(command for _, command, _ in commands))
+        for n, (phase, command, wanted) in enumerate(commands, start=1):
+            self._phase = phase
+            if not at_once:
+                smtp.send(command)
+            code, words = smtp.getreply()
+            if code // 100 != wanted:
+                refused = answered(phase, code, words)
+                if at_once and refused.kind is not Kind.trouble:
+                    self._skip(smtp, len(commands) - n)
+                return refused
+        return None
+
+    def _skip(self, smtp: smtplib.SMTP, replies: int) -> None:
+        """Hear the answers to what went out together with what was refused. A server that would take the message
+        nevertheless gets none: without its end it must not be delivered (RFC 5321 4.1.1.4).
+        """
+        try:
+            codes = [smtp.getreply()[0] for _ in range(replies)]
+        except OSError:
+            codes = [0]
+        if not all(400 <= code < 600 or code // 100 == 2 for code in codes):
+            self._drop()
 
     def _write(self, smtp: smtplib.SMTP, message: bytes) -> None:
         # RFC 5321 4.5.2: a line's first dot is doubled. The last line end is left for the end of the message.

@@ -36,6 +36,7 @@ class ScriptedServer:
         self.tls = tls
         self.heard: list[str] = []
         self.messages: list[bytes] = []
+        self.unfinished: list[bytes] = []
         self.connections = 0
         self.stop = threading.Event()
         self.listener = socket.create_server(("127.0.0.1", 0))
@@ -63,11 +64,15 @@ class ScriptedServer:
         client.settimeout(5)
         if greeting:
             self.answer(client, "greeting", "220 ready")
+        refused = False
         with client.makefile("rb") as file:
             while line := file.readline():
                 command = line[:4].decode("utf-8", "replace").upper()
                 self.heard.append(command + line[4:].decode("utf-8", "replace").rstrip())
-                reply = self.answer(client, command, self.usual(command))
+                usual = "503 out of order" if refused and command in ("RCPT", "DATA") else self.usual(command)
+                reply = self.answer(client, command, usual)
+                if command in ("MAIL", "RCPT"):
+                    refused = reply[:1] in "45" or (refused and command == "RCPT")
                 if command == "STAR" and self.tls:
                     with self.tls.wrap_socket(client, server_side=True) as secure:
                         return self.talk(secure, greeting=False)
@@ -87,6 +92,7 @@ class ScriptedServer:
         while not message.endswith(b"\r\n.\r\n"):
             line = file.readline()
             if not line:
+                self.unfinished.append(message)
                 raise EOFError
             message += line
         self.messages.append(message)
@@ -148,6 +154,10 @@ def test_the_connection_is_kept_and_closed_politely(start: Start) -> None:
     assert "RSET" not in server.heard
 
 
+AT_ONCE = "SIZE 1000,PIPELINING"
+WAYS = ["SIZE 1000", AT_ONCE]
+UNTOLD = [("RCPT", RESET), ("DATA", RESET)]  # a reset throws away what was said before: nobody knows when it came
+
 TABLE = [
     *[("greeting", reply, Kind.trouble) for reply in ("421 busy", "554 no", "nonsense", HANG_UP, STALL, RESET)],
     *[("EHLO", reply, Kind.trouble) for reply in ("421 busy", HANG_UP, STALL)],
@@ -171,9 +181,15 @@ TABLE = [
 ]
 
 
-@pytest.mark.parametrize(("step", "reply", "kind"), TABLE, ids=lambda value: str(value)[:24])
-def test_each_behaviour_at_each_step_has_its_kind(start: Start, step: Step, reply: str, kind: Kind) -> None:
-    server, connection = start({step: reply, **({"HELO": reply} if step == "EHLO" else {})})
+@pytest.mark.parametrize(
+    ("step", "reply", "kind", "extensions"),
+    [(*each, way) for way in WAYS for each in TABLE if way != AT_ONCE or each[:2] not in UNTOLD],
+    ids=lambda value: str(value)[:24],
+)
+def test_each_behaviour_at_each_step_has_its_kind(
+    start: Start, step: Step, reply: str, kind: Kind, extensions: str
+) -> None:
+    server, connection = start({step: reply, **({"HELO": reply} if step == "EHLO" else {})}, extensions=extensions)
     message = MESSAGE + b"x" * 8_000_000 + b"\r\n" if step == "body" else MESSAGE
     outcome = connection.send(SENDER, TO, message)
     assert outcome.kind == kind
@@ -183,20 +199,41 @@ def test_each_behaviour_at_each_step_has_its_kind(start: Start, step: Step, repl
     assert server.connections == 1
 
 
+@pytest.mark.parametrize("extensions", WAYS)
 @pytest.mark.parametrize("step", ["MAIL", "RCPT", "DATA", "end"])
 @pytest.mark.parametrize("reply", ["550 no", "450 later"])
-def test_after_a_refusal_the_next_one_is_sent_over_the_same_connection(start: Start, step: Step, reply: str) -> None:
-    server, connection = start({step: [reply]})
+def test_after_a_refusal_the_next_one_is_sent_over_the_same_connection(
+    start: Start, step: Step, reply: str, extensions: str
+) -> None:
+    server, connection = start({step: [reply]}, extensions=extensions)
     assert connection.send(SENDER, TO, MESSAGE).kind in (Kind.failed, Kind.later)
     assert connection.send(SENDER, TO, MESSAGE).kind is Kind.sent
     assert server.connections == 1
     assert ("RSET" in server.heard) == (step in ("RCPT", "DATA"))
 
 
+@pytest.mark.parametrize("step", ["MAIL", "RCPT"])
+def test_a_server_that_would_take_what_it_refused_gets_none_of_it(start: Start, step: Step) -> None:
+    server, connection = start({step: ["550 no"], "RCPT": ["250 ok"], "DATA": "354 go on"} | {step: ["550 no"]},
+                               extensions=AT_ONCE)  # fmt: skip
+    assert connection.send(SENDER, TO, MESSAGE) == Outcome(Kind.failed, "550 no")
+    assert server.messages == []
+    assert connection.send(SENDER, TO, MESSAGE).kind is Kind.sent
+    assert (server.connections, len(server.messages), server.unfinished) == (2, 1, [b""])
+
+
+def test_a_server_that_hangs_up_after_a_refusal_has_refused(start: Start) -> None:
+    server, connection = start({"RCPT": ["550 no such user"], "DATA": [HANG_UP]}, extensions=AT_ONCE)
+    assert connection.send(SENDER, TO, MESSAGE) == Outcome(Kind.failed, "550 no such user")
+    assert connection.send(SENDER, TO, MESSAGE).kind is Kind.sent
+    assert server.connections == 2
+
+
+@pytest.mark.parametrize("extensions", WAYS)
 @pytest.mark.parametrize("farewell", [HANG_UP, RESET, "421 4.4.2 idle too long, closing"])
 @pytest.mark.parametrize("step", ["MAIL", "RCPT"])
-def test_a_warm_connection_found_dead_is_replaced(start: Start, step: Step, farewell: str) -> None:
-    server, connection = start({step: ["250 ok", farewell]})
+def test_a_warm_connection_found_dead_is_replaced(start: Start, step: Step, farewell: str, extensions: str) -> None:
+    server, connection = start({step: ["250 ok", farewell]}, extensions=extensions)
     assert connection.send(SENDER, TO, MESSAGE).kind is Kind.sent
     assert connection.send(SENDER, TO, MESSAGE).kind is Kind.sent
     assert (server.connections, len(server.messages)) == (2, 2)
