@@ -25,7 +25,6 @@ CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 for _domain in {"test", "invalid", "local"}.intersection(email_validator.SPECIAL_USE_DOMAIN_NAMES):
     email_validator.SPECIAL_USE_DOMAIN_NAMES.remove(_domain)
 
-_NAMED = re.compile(r"(?P<name>.*?)\s*<\s*(?P<address>[^<>]*?)\s*>")
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
 
 
@@ -59,9 +58,10 @@ def parse(text: str) -> Mailbox:
         raise Mistake(
             N_("“{item}” contains a line break or an invisible character; please remove it."), item=shown(text)
         )
-    match = _NAMED.fullmatch(text)
-    name, address = (match["name"], match["address"]) if match else ("", text)
-    return Mailbox(_address(address, item=text), _name(name, item=text))
+    name, angle, address = text.removesuffix(">").rpartition("<") if text.endswith(">") else ("", "", text)
+    if not angle or ">" in address:
+        name, address = "", text
+    return Mailbox(_address(address.strip(), item=text), _name(name.rstrip(), item=text))
 
 
 def is_address(text: str) -> bool:
@@ -92,13 +92,14 @@ def _address(text: str, item: str) -> str:
 
 @lru_cache(maxsize=10_000)
 def _plain_domain(text: str) -> str | None:
-    """A domain as mail is sent to it; None where it is none. A list of ten thousand has a few hundred of them, and to
-    check one takes longer than all else in an address.
+    """A domain as mail is sent to it; None where it is none, or means other letters than it is written with. A list of
+    ten thousand has a few hundred of them, and to check one takes longer than all else in an address.
     """
     try:
-        return email_validator.validate_email(f"a@{text}", check_deliverability=False, strict=True).ascii_domain
+        valid = email_validator.validate_email(f"a@{text}", check_deliverability=False, strict=True)
     except email_validator.EmailNotValidError:
         return None
+    return valid.ascii_domain if valid.domain == valid.ascii_domain else None
 
 
 def _why_not(text: str) -> str:

@@ -11,6 +11,7 @@ from app.mail.addresses import Mailbox, named, parse
 from app.mail.pasted import SEPARATORS, understood
 from app.mail.tables import Table, find_table, rows
 
+UNCLOSED = N_("A quotation mark is opened here and not closed.")
 MOST_READ = 20_000  # rows or addresses; what comes after them is only counted
 
 _MARK = re.compile(rf'\\.|["<>{SEPARATORS}\n]')
@@ -141,7 +142,7 @@ def _table(text: str, table: Table) -> People:
 def _person(cells: list[str] | None, table: Table) -> Person:
     head, name = table.head, table.name_column
     if cells is None:
-        raise Mistake(N_("A quotation mark is opened here and not closed."))
+        raise Mistake(UNCLOSED)
     if any(map(str.strip, cells[len(head) :])):
         raise Mistake(
             N_(
@@ -158,6 +159,8 @@ def _person(cells: list[str] | None, table: Table) -> Person:
     several = understood(address)
     mailbox = parse(several[0] if len(several) == 1 else address)
     if name and values.get(name):
+        if "\n" in values[name] and "@" in values[name]:  # it was closed in a later row: those between are swallowed
+            raise Mistake(UNCLOSED)
         mailbox = replace(mailbox, name=named(values[name]))
     elif name:
         values[name] = mailbox.name

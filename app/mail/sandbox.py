@@ -174,7 +174,8 @@ def _measured(text: str) -> str:
 
 
 SUBJECT_SOURCE_LIMIT = 1000
-LONGEST_CHAIN = 12  # filters, parts and lookups in the fields of a subject; compiling grows with their cube
+LONGEST_CHAIN = 12  # filters, parts, lookups and operators in a subject's fields; compiling grows with their cube
+_LINK = re.compile(r"[|.\[(<>=!~+*/%-]|\b(?:and|or|not|if|else|in|is)\b")
 _FIELD = re.compile(r"{{.*?(?:}}|$)", re.DOTALL)
 
 
@@ -186,7 +187,7 @@ def subject_part(source: str) -> Part:
     try:
         if "{%" in source:
             raise SourceError("a statement")
-        if sum(len(re.findall(r"[|.\[(]", field)) for field in _FIELD.findall(source)) > LONGEST_CHAIN:
+        if sum(len(_LINK.findall(field)) for field in _FIELD.findall(source)) > LONGEST_CHAIN:
             raise SourceError("too much at once")
         return Part(source)
     except SourceError:

@@ -37,7 +37,7 @@ class Connection:
         self._tls = tls
         self._smtp: smtplib.SMTP | None = None
         self._phase = Phase.connect
-        self._aborted = self._lost = False
+        self._aborted = self._lost = self._at_once = False
         self._may_finish: Callable[[], bool] = lambda: True
 
     def send(
@@ -53,15 +53,19 @@ class Connection:
         warm = self._smtp is not None
         outcome = self._attempt(envelope_from, to, message)
         dead = outcome.kind is Kind.trouble or self._lost
-        if warm and dead and self._phase in BEFORE_DATA and not self._aborted:
-            # Servers hang up on idle connections, with a 421 or without a word. Nothing was handed over: begin anew.
-            outcome = self._attempt(envelope_from, to, message)
+        untold = self._at_once and self._lost and self._phase is Phase.mail
+        if dead and not self._aborted and (untold or (warm and self._phase in BEFORE_DATA)):
+            # Servers hang up on idle connections, with a 421 or without a word; and who hears nothing after three
+            # commands at once does not know which was too much: one by one tells the recipient's fault from the
+            # server's. Nothing was handed over: begin anew.
+            outcome = self._attempt(envelope_from, to, message, one_by_one=True)
         return outcome
 
-    def _attempt(self, envelope_from: str, to: Mailbox, message: bytes) -> Outcome:
-        self._phase, self._lost = Phase.connect, False
+    def _attempt(self, envelope_from: str, to: Mailbox, message: bytes, one_by_one: bool = False) -> Outcome:
+        self._phase, self._lost, self._at_once = Phase.connect, False, False
         try:
             smtp = self._smtp = self._smtp or self._open()
+            self._at_once = not one_by_one and smtp.has_extn("pipelining")
             outcome = _unsuited(smtp, envelope_from, to) or self._transact(smtp, envelope_from, to, message)
         except OSError as error:
             self._lost = True
@@ -95,16 +99,16 @@ class Connection:
             (Phase.data, "DATA\r\n", 3),
         ]
         self._phase = Phase.mail
-        if at_once := smtp.has_extn("pipelining"):
+        if self._at_once:
             smtp.send("".join(command for _, command, _ in commands))
         for n, (phase, command, wanted) in enumerate(commands, start=1):
             self._phase = phase
-            if not at_once:
+            if not self._at_once:
                 smtp.send(command)
             code, words = smtp.getreply()
             if code // 100 != wanted:
                 refused = answered(phase, code, words)
-                if at_once and refused.kind is not Kind.trouble:
+                if self._at_once and refused.kind is not Kind.trouble:
                     self._skip(smtp, len(commands) - n)
                 return refused
         return None

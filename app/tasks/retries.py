@@ -1,15 +1,13 @@
 """How long to wait before something is tried again, and when to stop trying."""
 
 import random
-from datetime import timedelta
 
 WAITS = (60, 300, 900, 1800, 3600, 7200, 14400, 28800)
 """Seconds before a deferred delivery's second, third, ... attempt; RFC 5321 4.5.4.1 asks for growing waits."""
 
 LAST_ATTEMPT = len(WAITS) + 1
-
-LONGEST_TRY = timedelta(hours=24)
-"""From a task's beginning; who is still deferred after that has failed."""
+"""After 16 hours, or more where the server asks for more; an outage in between, in which nobody is tried, is not
+counted."""
 
 LONGEST_PAUSE = 600
 

@@ -39,7 +39,8 @@ def _is_neighbour(host: str) -> bool:
 
 async def account() -> str:
     """The person who asks."""
-    return str(g.user.id if g.user else "")
+    user = g.get("user")  # nobody's, where it was refused before anybody was asked for
+    return str(user.id if user else "")
 
 
 async def program() -> str:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
 
@@ -15,7 +14,7 @@ from app.mail.outcome import Kind, Outcome
 from app.mail.transport import Connection
 from app.tasks import faults
 from app.tasks.model import DeliveryStatus, OnUnknown
-from app.tasks.retries import LAST_ATTEMPT, LONGEST_TRY, wait_for_delivery
+from app.tasks.retries import LAST_ATTEMPT, wait_for_delivery
 from app.worker.hold import Hold
 
 Batch = Sequence[Row[Any]]
@@ -55,7 +54,7 @@ def record(held: Hold, handed: Handed) -> dict[str, Any]:
     status, wait = _status(held, outcome), None
     if status is DeliveryStatus.QUEUED:
         wait = wait_for_delivery(delivery.attempt, outcome.wait)
-        if delivery.attempt >= LAST_ATTEMPT or datetime.now(UTC) - held.task.started_at > LONGEST_TRY:
+        if delivery.attempt >= LAST_ATTEMPT:
             status = DeliveryStatus.FAILED if outcome.kind is Kind.later else DeliveryStatus.UNKNOWN
     return {"of": delivery.id, "to": status.value, "said": outcome.reply, "wait": wait, "digest": handed.digest}
 

@@ -58,3 +58,23 @@ async def test_where_mail_leaves_this_machine_there_is_no_mailbox(settings: Sett
     assert not any(rule.rule.startswith("/mailbox") for rule in app.url_map.iter_rules())
     async with app.test_app():
         assert (await app.test_client().get("/sign-in")).status_code == 200
+
+
+async def test_a_crowd_of_fields_is_refused_before_anybody_reads_it(settings: Settings) -> None:
+    app = create_app(settings)
+    async with app.test_app():
+        form = {"Content-Type": "application/x-www-form-urlencoded"}
+        sent = "recipients=x" + "&a" * 1000
+        answer = await app.test_client().post("/compose", data=sent, headers=OUR_PAGE | form)
+        page = await answer.get_data(as_text=True)
+    assert answer.status_code == 413
+    assert len(page) < 20_000
+
+
+@pytest.mark.parametrize("path", ["/drafts", "/account/people", "/account/password", "/compose/test"])
+async def test_what_another_site_sends_is_refused_where_visits_are_counted_too(settings: Settings, path: str) -> None:
+    app = create_app(settings)
+    async with app.test_app():
+        answer = await app.test_client().post(path, form={"a": "b"}, headers={"Sec-Fetch-Site": "cross-site"})
+        large = await app.test_client().post(path, data="a" * 2_000_001, headers=OUR_PAGE)
+    assert (answer.status_code, large.status_code) == (403, 413)

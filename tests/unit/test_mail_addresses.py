@@ -1,6 +1,7 @@
 """What people type and paste as recipients."""
 
 import re
+from time import process_time
 
 import email_validator
 import pytest
@@ -84,6 +85,21 @@ def test_the_short_way_for_plain_addresses_says_what_the_library_says(local: str
         said = None
     assert is_address(f"{local}@{domain}") == (said is not None)
     assert said is None or parse(f"{local}@{domain}").address == said
+
+
+@pytest.mark.parametrize("name", ["anna", "Anna"])
+def test_a_domain_that_only_looks_like_another_is_refused_however_it_is_spelled(name: str) -> None:
+    assert not is_address(f"{name}@xn--pple-43d.com")  # its first letter is Cyrillic
+    assert is_address(f"{name}@xn--vv4b11d.xn--3e0b707e")
+
+
+def test_spaces_without_end_are_read_in_no_time() -> None:
+    with pytest.raises(Mistake):
+        parse("<" + " " * 520 + ">x")
+    began = process_time()
+    for _ in range(200):
+        is_address("<" + " " * 520 + ">x")
+    assert process_time() - began < 2  # seconds; looked at from each space anew, it was forty
 
 
 def test_a_name_may_have_128_characters() -> None:

@@ -114,6 +114,7 @@ def test_a_list_is_not_taken_for_a_table(text: str) -> None:
         ('a@example.com,"N"x,', "quotation mark"),
         (f"a@example.com,{'n' * 129},", "longer than 128"),
         ('a@example.com,"N\0",', "invisible"),
+        ('a@example.com,"Ann\nb@example.com,Bob\nc@example.com,Carl",', "quotation mark"),
     ],
 )
 def test_a_bad_row_is_named_with_its_line_and_the_others_are_kept(row: str, said: str) -> None:

@@ -190,7 +190,15 @@ def test_a_subject_has_a_limit() -> None:
 
 
 @pytest.mark.parametrize(
-    "source", ["{{ name" + "|e" * 115 + " }}", "{{ name" + "[0]" * 80 + " }}", "{{ a.b" + ".c" * 60 + " }}"]
+    "source",
+    [
+        "{{ name" + "|e" * 115 + " }}",
+        "{{ name" + "[0]" * 80 + " }}",
+        "{{ a.b" + ".c" * 60 + " }}",
+        "{{ " + "not " * 240 + "a }}",
+        "{{ a" + " and a" * 150 + " }}",
+        "{{ a" + "==a" * 100 + " }}",
+    ],
 )
 def test_a_subject_that_takes_long_to_compile_is_refused(source: str) -> None:
     with pytest.raises(Mistake, match="plain fields only"):

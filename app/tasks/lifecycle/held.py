@@ -15,8 +15,7 @@ LEASE = 8.0
 BATCH = 10
 """Deliveries marked, handed over and recorded together; a crash can leave no more than these unknown."""
 
-CLAIMED = (Task.id, Task.attempt, Task.template, Task.subject, Task.variables, Task.on_unknown, Task.test,
-           Task.started_at)  # fmt: skip
+CLAIMED = (Task.id, Task.attempt, Task.template, Task.subject, Task.variables, Task.on_unknown, Task.test)
 MARKED = (Delivery.id, Delivery.address, Delivery.name, Delivery.variables, Delivery.attempt, Delivery.message_id,
           Delivery.written_at)  # fmt: skip
 """What the worker learns of what it has."""

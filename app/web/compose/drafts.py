@@ -21,7 +21,7 @@ from app.tasks.request import Refused
 from app.web import postdate
 from app.web.compose import from_task
 from app.web.compose.fields import COLUMN, VARIABLE
-from app.web.compose.forms import ID, KEY, Letter, new_key, read_letter
+from app.web.compose.forms import ID, KEY, Letter, as_id, new_key, read_letter
 from app.web.i18n import gettext
 from app.web.limits import account, address
 from app.web.people.accounts import User
@@ -42,6 +42,7 @@ TYPED = (
     "fold",
     "task",
     "seen",
+    "instead",
 )
 EDITOR, TURN = "editor", "turn"
 """Which of several open pages wrote it last, and how often that page had saved it: what comes late is older."""
@@ -96,6 +97,7 @@ async def keep(form: Mapping[str, str], user_id: int) -> Kept | None:
     """Save what was typed. Where its key's draft has changed elsewhere, it is saved beside it; None: it was sent."""
     key = sent if KEY.fullmatch(sent := form.get("key", "")) else new_key()
     content = {name: value for name, value in form.items() if name in TYPED or name.startswith((VARIABLE, COLUMN))}
+    as_id(form.get("task", ""))
     content |= {EDITOR: form.get(EDITOR, "")[:36], TURN: turn if ID.fullmatch(turn := form.get(TURN, "")) else "0"}
     try:
         return await _keep(key, user_id, content, form.get("saved", ""))

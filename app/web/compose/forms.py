@@ -169,13 +169,13 @@ def read_letter(form: Mapping[str, str], zone: str) -> Letter:
         moment=read_moment(form, zone),
         key=key if KEY.fullmatch(key := form.get("key", "")) else new_key(),
         saved=form.get("saved", "")[:40],
-        task=_id(form.get("task", "")),
+        task=as_id(form.get("task", "")),
         seen=form.get("seen", "")[:200],
-        instead=_id(form.get("instead", "")),
+        instead=as_id(form.get("instead", "")),
     )
 
 
-def _id(text: str) -> int:
+def as_id(text: str) -> int:
     """A task's, 0 for none. Anything else is no form of ours; taken for none, it would send a second mail."""
     if text and not ID.fullmatch(text):
         abort(400)

@@ -96,7 +96,7 @@ def _is_implied(name: str, own: Mapping[str, Any], shared: Mapping[str, Any]) ->
 
 
 def _mailbox(address: str, name: str) -> str:
-    if TO_QUOTE & set(name) or BULLET.match(name):
+    if TO_QUOTE & set(name) or BULLET.match(f"{name} "):
         name = '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
     return f"{name} <{address}>" if name else address
 
