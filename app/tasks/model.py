@@ -40,6 +40,10 @@ class DeliveryStatus(StrEnum):
     CANCELLED = "cancelled"
 
 
+MISSED = (DeliveryStatus.FAILED, DeliveryStatus.CANCELLED)
+"""Who did not get it, and will not by itself."""
+
+
 class OnUnknown(StrEnum):
     """What is to happen to a message that may have arrived, and may not."""
 
@@ -94,6 +98,7 @@ class Task(Base):
     created_by: Mapped[str] = mapped_column(String(320), default="")
     bulk_id: Mapped[int | None] = mapped_column(Id)  # of the bulk that moved it, if nobody did since
     edit_key: Mapped[str | None] = mapped_column(String(128))  # of the edit that it is as it is by
+    instead_of: Mapped[int | None] = mapped_column(Id)  # the first of the mails that it was written instead of
 
     __table_args__ = (
         # What nobody has rung for: only waiting tasks. Chosen by `rung_at` alone, or SQLite does not see that it fits.
@@ -109,6 +114,8 @@ class Task(Base):
         Index("ix_tasks_attention", "id", sqlite_where=text("attention"), postgresql_where=text("attention")),
         Index("ix_tasks_bulk", "bulk_id", sqlite_where=text("bulk_id IS NOT NULL"),
               postgresql_where=text("bulk_id IS NOT NULL")),
+        Index("ix_tasks_instead", "instead_of", sqlite_where=text("instead_of IS NOT NULL"),
+              postgresql_where=text("instead_of IS NOT NULL")),
         {"sqlite_autoincrement": True},  # an id is never used twice, though its task be deleted
     )  # fmt: skip
 

@@ -4,13 +4,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select
+from sqlalchemy import Select, and_, func, or_, select
 
 from app.db import now
-from app.mail.outcome import HANDED_OVER
 from app.tasks.books import Bulk, Edition, Fault, Repair, Sender, Worker
-from app.tasks.lifecycle.due import LOST
-from app.tasks.model import Delivery, DeliveryStatus, Task, TaskCount, TaskEvent, TaskStatus
+from app.tasks.family import head_of, reached, surely_missed
+from app.tasks.model import Delivery, Task, TaskCount, TaskEvent, TaskStatus
 from app.tasks.search import Filter as Filter
 from app.tasks.search import ids, lowered
 
@@ -113,38 +112,21 @@ def edition(delivery: Delivery) -> Select[str]:
     return select(Edition.source).where(Edition.id == delivery.edition_id)
 
 
-MISSED = (DeliveryStatus.FAILED, DeliveryStatus.CANCELLED)
-"""Who surely did not get it, and will not by itself."""
-
-
 def everybody(task_id: int) -> Select[str, str, dict[str, Any]]:
     """Address, name and variables of each recipient, in the order in which they were given."""
     found = select(Delivery.address, Delivery.name, Delivery.variables).where(Delivery.task_id == task_id)
     return found.order_by(Delivery.id)
 
 
-def missed(task_id: int, among: Sequence[str] | None = None) -> Select[str, str, dict[str, Any]]:
-    """The same of those who surely did not get it; or of those `among` these addresses who did not."""
-    found = everybody(task_id).where(_surely_missed(task_id))
+def missed(task: Task, among: Sequence[str] | None = None) -> Select[str, str, dict[str, Any]]:
+    """The same of those who surely got neither it nor another of its family; or of those `among` these addresses."""
+    this, family = select(Task.id).where(Task.id == task.id), reached(head_of(task), but=task.id)
+    found = everybody(task.id).where(surely_missed(this), func.lower(Delivery.address).not_in(family))
     return found if among is None else found.where(Delivery.address.in_(among))
 
 
-def not_missed(task_id: int) -> Select[str]:
-    """The addresses of the others: they have it, may have it, or it is still on its way to them."""
-    return select(Delivery.address).where(Delivery.task_id == task_id, ~_surely_missed(task_id))
-
-
-def _surely_missed(task_id: int) -> ColumnElement[bool]:
-    # Not those to whom it was ever handed over without a reply: whatever became of them later, they may have it.
-    unheard = or_(TaskEvent.why == LOST, TaskEvent.why.startswith(HANDED_OVER))
-    in_doubt = or_(TaskEvent.to_status == DeliveryStatus.UNKNOWN, unheard)
-    of_them = TaskEvent.task_id == task_id, TaskEvent.address.is_not(None)
-    may_have_it = select(TaskEvent.address).where(*of_them, in_doubt)
-    return and_(Delivery.status.in_(MISSED), Delivery.address.not_in(may_have_it))
-
-
-def how_many_missed(task_id: int) -> Select[int]:
-    return select(func.count()).select_from(missed(task_id).order_by(None).subquery())
+def how_many_missed(task: Task) -> Select[int]:
+    return select(func.count()).select_from(missed(task).order_by(None).subquery())
 
 
 def events(task_id: int, limit: int = 1000, before: int | None = None) -> Select[TaskEvent]:

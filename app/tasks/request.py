@@ -57,6 +57,7 @@ class Request:
     key: str | None = None
     digest: str | None = None
     test: bool = False  # in no list and no tally
+    instead_of: int | None = None  # the first of the mails that it is written instead of
     title: str = ""  # what lists call it: see submit.titled
 
 

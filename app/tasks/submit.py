@@ -69,6 +69,7 @@ def new_task(request: Request) -> ReturningInsert[int]:
             idempotency_key=request.key,
             request_hash=request.digest,
             test=request.test,
+            instead_of=request.instead_of,
             created_by=request.by,
             **content(request),
         )

@@ -6,17 +6,20 @@ is away, the timekeeper and the reconciler find the row.
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
 from sqlalchemy import Row
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+from werkzeug.exceptions import NotFound
 
 from app.db import AsyncDatabase, rows
 from app.mail.templates import Templates
 from app.ring import QUEUES, Rings, ringing_of
-from app.tasks import drafts, lifecycle, queries
+from app.tasks import drafts, family, lifecycle, queries
 from app.tasks.model import Task, TaskStatus
 from app.tasks.request import Refused, Request, check
 from app.tasks.submit import new_deliveries, new_task, titled
@@ -82,12 +85,23 @@ class Actions:
 
     async def _store(self, request: Request) -> Task:
         async with self.database.writing() as db:
+            if request.instead_of:
+                request = await self._check_family(db, request)
             task_id = (await db.execute(new_task(request))).scalar_one()
             await db.execute(*new_deliveries(request, task_id, self.domain))
             if request.key:
                 await db.execute(drafts.sent(request.key))
             task: Task = (await db.execute(queries.task(task_id))).scalar_one()
         return task
+
+    async def _check_family(self, db: AsyncSession, request: Request, but: int | None = None) -> Request:
+        """The request with its family's head. Raises Refused where somebody would get another one of these besides."""
+        head = await db.scalar(family.head(request.instead_of or 0))
+        if head is None:
+            raise NotFound
+        await db.execute(lifecycle.plan(head))  # nobody retries that one meanwhile
+        family.check(request, await db.scalars(family.reached(head, but)))
+        return replace(request, instead_of=head)
 
     async def edit(self, task_id: int, request: Request, seen: lifecycle.Version, changed: list[str]) -> Task | None:
         """The task as the request says, if nobody had begun it, or changed what was `seen`; see lifecycle.edit.
@@ -96,6 +110,8 @@ class Actions:
         """
         request = await self._checked(request)
         async with self.database.writing() as db:
+            if request.instead_of:
+                await self._check_family(db, request, but=task_id)
             if (await db.execute(lifecycle.edit(task_id, request, seen, changed))).first() is None:
                 return None
             await db.execute(lifecycle.clear(task_id))
@@ -133,6 +149,7 @@ class Actions:
     async def retry(self, task_id: int, by: str) -> bool:
         """Whether the task had failed deliveries, and now tries them again."""
         async with self.database.writing() as db:
+            await db.execute(lifecycle.plan(task_id))  # nobody writes another one instead meanwhile
             moved = (await db.execute(lifecycle.retry(task_id, by))).first()
             if moved:
                 await db.execute(lifecycle.requeue_failed(task_id))
@@ -157,6 +174,7 @@ class Actions:
     async def restore(self, undo: Undo, by: str) -> Row[Any] | None:
         """Take it back, if nothing has happened to the task since. Its due_at and held; None: too late."""
         async with self.database.writing() as db:
+            await db.execute(lifecycle.plan(undo.task_id))
             moved = (await db.execute(undo.move(by))).first()
             if moved and undo.was is None:
                 await db.execute(lifecycle.requeue_cancelled(undo.task_id))

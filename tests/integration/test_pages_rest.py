@@ -14,7 +14,6 @@ from app.mail.outcome import CUT_OFF, NO_REPLY
 from app.mail.people import read_people
 from app.tasks.lifecycle.due import LOST
 from app.tasks.model import Delivery, Task, TaskEvent
-from tests.integration.test_pages_compose import at_field, post, stored
 from tests.integration.test_pages_history import page_of, store
 from tests.integration.test_pages_task import do, set_status, task
 from tests.parts import answer
@@ -278,23 +277,6 @@ async def test_who_may_have_it_is_not_called_one_who_did_not_get_it(
     form = await page_of(person, "/compose?from=1&to=missed")
     assert "cy@example.com</textarea>" in form
     assert "bo@example.com" not in form
-
-
-async def test_who_gets_the_first_mail_after_all_is_not_written_to_as_one_who_did_not(
-    person: Client, database: Database
-) -> None:
-    store(database, "anna@example.com", "bo@example.com", "cy@example.com")
-    set_statuses(database, anna="sent", bo="failed", cy="failed")
-    set_status(database, "failed", sent=1, failed=2, ended_at=datetime.now(UTC))
-    form = await page_of(person, "/compose?from=1&to=missed")
-    (instead,) = re.findall(r'name="instead" value="([^"]+)"', form)
-    await do(person, "/tasks/1/retry")
-    code, page, _ = await post(person, recipients="bo@example.com, cy@example.com, dan@example.com", instead=instead)
-    assert (code, stored(database)) == (422, 1)
-    assert "was brought back meanwhile, and reaches bo@example.com and 1 more" in at_field(page, "recipients")
-    assert f'name="instead" value="{instead}"' in page
-    code, _, _ = await post(person, recipients="dan@example.com", instead=instead)
-    assert (code, stored(database)) == (303, 2)
 
 
 async def test_a_second_click_decides_nothing_about_what_came_of_the_first(person: Client, database: Database) -> None:

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, ScalarSelect, Select, Update, func, or_, select, update
+from sqlalchemy.orm import aliased
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from app.db import now
-from app.tasks.model import Delivery, DeliveryStatus, Task, TaskStatus
+from app.tasks.model import MISSED, Delivery, DeliveryStatus, Task, TaskStatus
 
 Move = ReturningUpdate[*tuple[Any, ...]]
 
@@ -56,6 +57,23 @@ def needs_a_person() -> ColumnElement[bool]:
 def untried() -> ColumnElement[bool]:
     """Whether nothing of a task was ever handed over to the mail server: a claim alone proves nothing."""
     return ~select(Delivery.id).where(Delivery.task_id == Task.id, Delivery.attempt > 0).correlate(Task).exists()
+
+
+def instead_reached() -> ColumnElement[bool]:
+    """Whether another mail was written instead of a task, or the other way round, and reaches somebody whom it missed,
+    or may have reached: then it is not tried again.
+    """
+    other, theirs, ours = aliased(Task), aliased(Delivery), aliased(Delivery)
+    family = or_(other.instead_of == func.coalesce(Task.instead_of, Task.id), other.id == Task.instead_of)
+    return (
+        select(theirs.id)
+        .join(other, other.id == theirs.task_id)
+        .join(ours, func.lower(ours.address) == func.lower(theirs.address))
+        .where(family, other.id != Task.id, theirs.status.not_in(MISSED))
+        .where(ours.task_id == Task.id, ours.status.in_(MISSED))
+        .correlate(Task)
+        .exists()
+    )
 
 
 def too_late(limit: Any) -> list[ColumnElement[bool]]:

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Select, Update, and_, false, func, or_, se
 
 from app.db import after, now
 from app.mail import N_
-from app.tasks.lifecycle.moves import WAITING, Move, Which, count, delivery, task, these
+from app.tasks.lifecycle.moves import WAITING, Move, Which, count, delivery, instead_reached, task, these
 from app.tasks.model import Delivery, DeliveryStatus, Task, TaskStatus
 
 DECIDABLE = (TaskStatus.FAILED, TaskStatus.QUEUED, TaskStatus.CANCELLED)
@@ -24,8 +24,8 @@ CAN: dict[str, ColumnElement[bool]] = {
     "reschedule": Task.status.in_(WAITING),
     "edit": and_(Task.status.in_(WAITING), Task.attempt == 0, ~Task.test),
     "now": Task.status == TaskStatus.SCHEDULED,
-    "retry": and_(Task.status == TaskStatus.FAILED, count(DeliveryStatus.FAILED) > 0),
-    "restore": Task.status == TaskStatus.CANCELLED,
+    "retry": and_(Task.status == TaskStatus.FAILED, count(DeliveryStatus.FAILED) > 0, ~instead_reached()),
+    "restore": and_(Task.status == TaskStatus.CANCELLED, ~instead_reached()),
     "decide": and_(Task.status.in_(DECIDABLE), count(DeliveryStatus.UNKNOWN) > 0),
 }
 """That a task may be moved so."""

@@ -39,7 +39,9 @@ def is_open(task: Task) -> bool:
 
 async def letter_to_edit(task: Task) -> Letter:
     """The form that changes this task."""
-    return replace(await from_task.letter_of(task.id), task=task.id, seen=write_version(task))
+    return replace(
+        await from_task.letter_of(task.id), task=task.id, seen=write_version(task), instead=task.instead_of or 0
+    )
 
 
 def write_version(task: Task) -> str:

@@ -82,6 +82,7 @@ class Letter:
             zone=self.moment.zone if at else None,
             late_limit=int(self.late_limit) if SECONDS.fullmatch(self.late_limit) else None,
             on_unknown=OnUnknown(self.on_unknown),
+            instead_of=self.instead or None,
         )
         return request, mistakes
 

@@ -10,28 +10,25 @@ from typing import Any
 from quart import abort
 from sqlalchemy import Row
 
-from app.mail import N_, Mistake
 from app.mail.pasted import BULLET, SEPARATORS
 from app.tasks import queries
+from app.tasks.family import head_of
 from app.tasks.model import Task
-from app.tasks.request import Refused, Request
 from app.web import postdate
 from app.web.compose.forms import Letter, lines, new_key
 from app.web.compose.moment import Moment
-from app.web.i18n import people
 from app.web.zone import zone_of
 
 Recipients = Sequence[Row[str, str, dict[str, Any]]]
 TO_QUOTE = frozenset(SEPARATORS + '<>"\\')
 
 
-EVERYBODY_MISSED = "missed"
-TWICE = N_("The first mail was brought back meanwhile, and reaches {who}. Please take out who is to get it once.")
+EVERYBODY, EVERYBODY_MISSED = "all", "missed"
 
 
 async def letter_of(task_id: int, to: str = "") -> Letter:
-    """The form that makes another task like this one, with a key of its own. With `to`, only for whom it missed: all of
-    them (EVERYBODY_MISSED), or the one with this address.
+    """The form that makes another task like this one, with a key of its own. With `to`, one instead of this one: for
+    EVERYBODY, for whom it missed (EVERYBODY_MISSED), or for the one with this address.
     """
     task, recipients = await _find(task_id, to)
     moment = _moment(task)
@@ -46,27 +43,17 @@ async def letter_of(task_id: int, to: str = "") -> Letter:
         when="later" if moment.wall else "now",
         moment=moment,
         key=new_key(),
-        instead=task_id if to else 0,
+        instead=head_of(task) if to else 0,
     )
 
 
-async def check_missed(letter: Letter, asked: Request) -> None:
-    """Raises Refused where a mail for those who did not get the first one would go to somebody who may get that too."""
-    if not letter.instead:
-        return
-    async with postdate().database.reading() as db:
-        reached = {*(await db.scalars(queries.not_missed(letter.instead))).all()}
-    twice = [each.mailbox.address for each in asked.recipients if each.mailbox.address in reached]
-    if twice:
-        raise Refused({"recipients": [Mistake(TWICE, who=people(twice[0], len(twice)))]})
-
-
 async def _find(task_id: int, to: str) -> tuple[Task, Recipients]:
-    missed = queries.missed(task_id, None if to == EVERYBODY_MISSED else [to])
     async with postdate().database.reading() as db:
-        task: Task | None = await db.scalar(queries.task(task_id))
-        recipients = (await db.execute(missed if to else queries.everybody(task_id))).all()
-    return task or abort(404), recipients
+        task: Task = await db.scalar(queries.task(task_id)) or abort(404)
+        missed = queries.missed(task, None if to == EVERYBODY_MISSED else [to])
+        everybody = to in ("", EVERYBODY)
+        recipients = (await db.execute(queries.everybody(task_id) if everybody else missed)).all()
+    return task, recipients
 
 
 def _moment(task: Task) -> Moment:

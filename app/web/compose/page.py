@@ -35,7 +35,7 @@ async def show() -> Response:
     """An empty form; `?template=` chooses one, `?from=` has all of that task in it, `?draft=` of that draft."""
     if number := request.args.get("from"):
         to = request.args.get("to", "")
-        told = gettext("To those only who did not get the first one.") if to else ""
+        told = gettext("To those only who did not get the first one.") if to not in ("", from_task.EVERYBODY) else ""
         of_task = await from_task.letter_of(int(number) if ID.fullmatch(number) else abort(404), to)
         return await page(of_task, Notes(told=told))
     if key := request.args.get("draft"):
@@ -74,7 +74,6 @@ async def send() -> Response | Redirect:
         return await page(granted.letter, Notes(granted.mistakes, granted.told, noticing=True))
     try:
         asked = await asyncio.to_thread(_read, letter)
-        await from_task.check_missed(letter, asked)
         if question := await confirming(letter, asked, form):
             return question
         return await (edit.save(letter, asked) if letter.task else submit.send(letter, asked))

@@ -6,9 +6,11 @@ from quart import Blueprint, abort, flash, redirect, request, url_for
 from quart.typing import ResponseReturnValue
 from werkzeug.wrappers import Response as Redirect
 
+from app.tasks import family
 from app.tasks.lifecycle import WAITING
 from app.tasks.model import Task, TaskStatus
 from app.web import postdate
+from app.web.compose.from_task import EVERYBODY
 from app.web.compose.moment import picked, read_moment
 from app.web.i18n import gettext, moment, span
 from app.web.security import who
@@ -36,7 +38,7 @@ async def undo(task_id: int) -> Redirect:
     if not await postdate().actions.undo(task_id, who()):
         return await _back(task_id, "error", begun(await find(task_id)))
     await flash(gettext("Undone: nothing was sent. Here is the mail as you wrote it."), "success")
-    return redirect(f"/compose?from={task_id}", 303)
+    return redirect(f"/compose?from={task_id}&to={EVERYBODY}", 303)
 
 
 @blueprint.post("/tasks/<int:task_id>/retry")
@@ -45,7 +47,7 @@ async def retry(task_id: int) -> Redirect:
     await find(task_id)
     if await postdate().actions.retry(task_id, who()):
         return await _back(task_id, "success", gettext("What failed is being tried again. What was sent stays sent."))
-    return await _back(task_id, "error", gettext("There is nothing here to try again."))
+    return await _back(task_id, "error", await _instead(task_id) or gettext("There is nothing here to try again."))
 
 
 @blueprint.post("/tasks/<int:task_id>/reschedule")
@@ -109,7 +111,18 @@ async def _changed_since(task_id: int) -> str:
     task = await find(task_id)
     if task.status in (TaskStatus.STARTED, TaskStatus.FINISHED, TaskStatus.FAILED):
         return too_late(task)
-    return gettext("Nothing was undone, because this mail has been changed since.")
+    return await _instead(task_id) or gettext("Nothing was undone, because this mail has been changed since.")
+
+
+async def _instead(task_id: int) -> str:
+    """That another mail reaches whom this one missed, if so."""
+    async with postdate().database.reading() as db:
+        reached = await db.scalar(family.is_taken(task_id))
+    return (
+        gettext("Nothing was done: another mail was written instead of it, and reaches some of them.")
+        if reached
+        else ""
+    )
 
 
 @blueprint.post("/tasks/<int:task_id>/decide")

@@ -8,9 +8,9 @@ from quart.typing import ResponseReturnValue
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.mail import N_
-from app.tasks import overview, queries
+from app.tasks import family, overview, queries
 from app.tasks.lifecycle import DECIDABLE, WAITING
-from app.tasks.model import Task
+from app.tasks.model import MISSED, Task
 from app.tasks.request import Mistakes
 from app.web import postdate
 from app.web.compose.edit import is_open
@@ -88,8 +88,8 @@ async def _people(db: AsyncSession, task: Task) -> dict[str, Any]:
     deliveries = list((await db.scalars(found)).all())
     counts = {status: n for status, n in await db.execute(queries.delivery_counts(task.id))}
     failed = [one.address for one in deliveries if one.status == "failed"]
-    mendable = {address for address, *_ in await db.execute(queries.missed(task.id, failed))} if failed else set()
-    over = task.ended_at and any(counts.get(status) for status in queries.MISSED)
+    mendable = {address for address, *_ in await db.execute(queries.missed(task, failed))} if failed else set()
+    over = task.ended_at and any(counts.get(status) for status in MISSED)
     more = len(deliveries) > queries.PAGE
     if not (more or asked["after"]):  # where all of them are here: as they were given, what needs a look first
         deliveries.sort(key=lambda one: (STATUSES.index(one.status), one.id))
@@ -99,7 +99,9 @@ async def _people(db: AsyncSession, task: Task) -> dict[str, Any]:
         "after": deliveries[queries.PAGE - 1].address if more else None,
         "counts": [(status, counts[status]) for status in STATUSES if status in counts],
         "mendable": mendable,
-        "missed": await db.scalar(queries.how_many_missed(task.id)) if over else 0,
+        "missed": await db.scalar(queries.how_many_missed(task)) if over else 0,
+        "family": (relatives := (await db.execute(family.others(task))).all()),
+        "taken": bool(relatives) and await db.scalar(family.is_taken(task.id)),
         "findable": task.recipients > queries.PAGE,
     }
 

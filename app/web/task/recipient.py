@@ -50,7 +50,7 @@ async def show(task_id: int) -> str:
     task, delivery = await _find(task_id)
     async with postdate().database.reading() as db:
         events = list((await db.scalars(queries.events_of(task_id, delivery.address))).all())
-        missed = (await db.execute(queries.missed(task_id, [delivery.address]))).first()
+        missed = (await db.execute(queries.missed(task, [delivery.address]))).first()
     written = await _written(task, delivery)
     mail = written.mail if written else None
     views, view = [one for one in VIEWS if getattr(mail, one, "")], request.args.get("view", "")
