@@ -14,6 +14,7 @@ from app.local.lock import only_one
 from app.local.mailbox import Mailbox
 from app.local.server import start_server
 from app.local.supervisor import CannotStart, Supervisor
+from app.mail.server import parse_url
 
 WEB_PATIENCE, WORKER_PATIENCE = 10.0, 25.0  # seconds to finish what is being answered, or sent
 APP = (sys.executable, "-m", "app")
@@ -92,6 +93,9 @@ class _Up:
             self._console.say(f"Sign in (once, valid 24 hours): {link}")
         if "SMTP_URL" not in self._given:
             self._console.say(f"Mail stays on this machine: {address}/mailbox")
+        else:
+            through = parse_url(self._settings.smtp_url).host
+            self._console.say(f"Mail leaves through {through}, from {self._settings.mail_from}")
 
     async def _sign_in_link(self) -> str:
         """The link, on the last line of a command of its own; empty where nobody needs one."""

@@ -141,7 +141,7 @@ def test_the_moment_in_words_is_the_same_from_the_browser_and_from_the_server(pa
     said = {"en": "09:00 America/New_York", "ko": "09:00 (America/New_York)"}[language]
     expect(page.locator("#sentence")).to_contain_text(said)
     said = page.locator("#sentence").inner_text()
-    here = {"en": "; 14:00 where you are", "ko": ", 계신 곳은 14:00"}[language]
+    here = {"en": "; 14:00 where you are", "ko": ", 계신 곳 시각으로는 14:00"}[language]
     assert here in said
     page.route("**/postdate*.js*", lambda route: route.abort())
     page.locator("#send").click()

@@ -48,6 +48,7 @@ async def test_more_are_asked_about_in_figures_and_nothing_is_stored(person: Cli
 async def test_the_time_is_said_in_words(person: Client) -> None:
     _, page, _ = await post(person, recipients=people(21), **later("2027-12-08T09:00", "Asia/Seoul"))
     assert "Sends Wednesday 8 December 2027 at 09:00 Asia/Seoul, in" in words(page)
+    assert "In UTC, that is Wed 8 Dec 2027 00:00." in words(page)
     assert "Schedule 21 mails for Wed 8 Dec 2027 09:00" in words(page)
 
 

@@ -14,6 +14,7 @@ from app.mail.outcome import CUT_OFF, NO_REPLY
 from app.mail.people import read_people
 from app.tasks.lifecycle.due import LOST
 from app.tasks.model import Delivery, Task, TaskEvent
+from tests.integration.test_pages_compose import post
 from tests.integration.test_pages_history import page_of, store
 from tests.integration.test_pages_task import do, set_status, task
 from tests.parts import answer
@@ -98,6 +99,14 @@ async def test_who_was_refused_can_be_written_to_at_another_address(person: Clie
     assert "Bo &lt;bo@exmaple.com&gt;</textarea>" in form
     assert "anna@example.com" not in form
     assert "anna@example.com" not in await page_of(person, "/compose?from=1&to=anna@example.com"), "she has it"
+
+
+async def test_one_person_of_a_table_comes_back_with_fields_and_no_table(person: Client, database: Database) -> None:
+    await post(person, recipients="email,name\nanna@example.com,Anna\nBo <bo@exmaple.com>,Mr. Bo", variables__name="")
+    answer(database, 1, {"bo@exmaple.com": "550 5.1.1 No such user"})
+    form = await page_of(person, "/compose?from=1&to=bo@exmaple.com")
+    assert "Mr. Bo &lt;bo@exmaple.com&gt;</textarea>" in form
+    assert 'name="variables.name" value="Mr. Bo"' in form
 
 
 async def test_those_who_need_a_look_come_first_and_the_others_as_they_were_given(

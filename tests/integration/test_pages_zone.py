@@ -7,6 +7,7 @@ from quart import Quart
 from quart.typing import TestClientProtocol as Client
 
 from app.db import Database
+from tests.integration.test_pages_compose import later, post
 from tests.integration.test_pages_history import page_of, store
 
 AT = datetime(2031, 1, 1, 0, 0, tzinfo=UTC)
@@ -56,3 +57,10 @@ async def test_a_page_made_for_one_zone_is_not_shown_in_another(app: Quart, pers
             person.set_cookie("localhost", "zone", zone)
             answer = await person.get("/history", headers={"X-Refresh": "1"})
             assert shown in await answer.get_data(as_text=True)
+
+
+async def test_a_new_mail_is_in_the_pages_zone_whatever_the_last_one_was_in(person: Client, database: Database) -> None:
+    assert (await post(person, **later("2031-01-01T09:00", "America/New_York")))[0] == 303
+    page = await page_of(person, "/compose")
+    assert "<option selected>UTC<" in page
+    assert "<option selected>America/New_York<" not in page

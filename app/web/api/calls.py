@@ -157,6 +157,8 @@ async def retry(id: int) -> Response:
     task = await _task(id)
     if not await postdate().actions.retry(task.id, who()):
         task = await _task(id)
+        if task.status == TaskStatus.FAILED and task.failed:
+            raise Problem(409, "Another mail was written instead of this one, and reaches some of its recipients.")
         if task.status in (TaskStatus.FAILED, TaskStatus.FINISHED, TaskStatus.CANCELLED):
             raise Problem(409, "No delivery of this task has failed, so there is nothing to retry.")
         raise Problem(409, "This task has not ended yet. What failed can be retried once it has.")

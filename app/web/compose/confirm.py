@@ -17,6 +17,7 @@ from app.web.compose.labels import labels
 from app.web.compose.preview import look
 from app.web.compose.recipients import left_out
 from app.web.i18n import gettext, span, translate
+from app.web.zone import shown_zone
 
 MANY = 20
 """More recipients than these are confirmed by a click."""
@@ -80,7 +81,9 @@ async def _summary(letter: Letter, asked: Request) -> Summary:
         other_domains=max(0, len(domains) - DOMAINS),
         duplicates=left_out(again) if (again := letter.people.again) else "",
         subject=seen.mail.subject if seen.mail else "",
-        moment=letter.moment.sentence(datetime.now(UTC)) if asked.scheduled_at else _at_once(asked.undo_seconds),
+        moment=letter.moment.sentence(datetime.now(UTC), shown_zone())
+        if asked.scheduled_at
+        else _at_once(asked.undo_seconds),
         duration=await _duration(len(addresses)),
         label=_label(letter, asked),
         must_type=len(addresses) > VERY_MANY,

@@ -8,7 +8,6 @@ from io import StringIO
 from typing import Any
 
 from quart import abort
-from sqlalchemy import Row
 
 from app.mail.pasted import BULLET, SEPARATORS
 from app.tasks import queries
@@ -19,7 +18,9 @@ from app.web.compose.forms import Letter, lines, new_key
 from app.web.compose.moment import Moment
 from app.web.zone import zone_of
 
-Recipients = Sequence[Row[str, str, dict[str, Any]]]
+Recipients = Sequence[tuple[str, str, dict[str, Any]]]
+"""Address, name, and what only their own mail says."""
+
 TO_QUOTE = frozenset(SEPARATORS + '<>"\\')
 
 
@@ -31,11 +32,14 @@ async def letter_of(task_id: int, to: str = "") -> Letter:
     EVERYBODY, for whom it missed (EVERYBODY_MISSED), or for the one with this address.
     """
     task, recipients = await _find(task_id, to)
-    moment = _moment(task)
+    moment, variables = _moment(task), task.variables
+    if to not in ("", EVERYBODY) and len(recipients) == 1:  # what only this person's mail says is a field, not a table
+        (address, name, own), *_ = recipients
+        variables, recipients = variables | own, [(address, name, {})]
     return Letter(
-        recipients=written(recipients, task.variables),
+        recipients=written(recipients, variables),
         template=task.template,
-        variables={name: typed(value) for name, value in task.variables.items()},
+        variables={name: typed(value) for name, value in variables.items()},
         subject=task.subject or "",
         queue=task.queue,
         late_limit=str(task.late_limit or ""),
@@ -53,7 +57,7 @@ async def _find(task_id: int, to: str) -> tuple[Task, Recipients]:
         missed = queries.missed(task, None if to == EVERYBODY_MISSED else [to])
         everybody = to in ("", EVERYBODY)
         recipients = (await db.execute(queries.everybody(task_id) if everybody else missed)).all()
-    return task, recipients
+    return task, [(address, name, own) for address, name, own in recipients]
 
 
 def _moment(task: Task) -> Moment:

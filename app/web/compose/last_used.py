@@ -9,12 +9,11 @@ from quart import request, session
 MOST_REMEMBERED = 1000  # characters of recipients as the session has them: it is a cookie of 4 KB
 
 
-def remember(template: str, recipients: str, zone: str, clock: str) -> None:
-    """Keep these for the next mail; an empty `zone` and `clock` (HH:MM) leave what was kept of them."""
+def remember(template: str, recipients: str, clock: str) -> None:
+    """Keep these for the next mail; an empty `clock` (HH:MM) leaves the one that was kept."""
     # A list that is too long is not kept at all: part of it would be a mistake in waiting.
     kept, before = recipients.strip() if len(json.dumps(recipients)) <= MOST_REMEMBERED else "", last()
-    when = {"zone": zone or before["zone"], "time": clock or before["time"]}
-    session["last"] = {**before, "template": template, "recipients": kept, **when}
+    session["last"] = {**before, "template": template, "recipients": kept, "time": clock or before["time"]}
 
 
 def remember_test(to: str) -> None:
@@ -23,8 +22,8 @@ def remember_test(to: str) -> None:
 
 
 def last() -> dict[str, str]:
-    """`template`, `recipients`, `zone`, `time` and `test_to`, each empty where there is none."""
-    return {**dict.fromkeys(("template", "recipients", "zone", "time", "test_to"), ""), **session.get("last", {})}
+    """`template`, `recipients`, `time` and `test_to`, each empty where there is none."""
+    return {**dict.fromkeys(("template", "recipients", "time", "test_to"), ""), **session.get("last", {})}
 
 
 def last_time() -> time | None:

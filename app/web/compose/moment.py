@@ -65,12 +65,17 @@ class Moment:
         except Mistake:
             return []
 
-    def sentence(self, now: datetime) -> str:
-        """What this moment is, in words, as postdate.js writes it while somebody types; empty where there is none."""
+    def sentence(self, now: datetime, here: str = "") -> str:
+        """What this moment is, in words, as postdate.js writes it while somebody types; empty where there is none. With
+        `here`, a zone, also what clocks show there, if that is something else.
+        """
         at, _ = self.read(now)
         if at is None:
             return _about(self.mistake(now), now)
         day, time, left = i18n.day(at, self.zone), f"{at:%H:%M}", i18n.relative(at, now)
+        if here and (there := at.astimezone(ZoneInfo(here))).utcoffset() != at.utcoffset():
+            return i18n.gettext("Sends {day} at {time} {zone}, {left}. In {here}, that is {there}.", day=day, time=time,
+                                zone=self.zone, left=left, here=here, there=i18n.short(there, here))  # fmt: skip
         return i18n.gettext("Sends {day} at {time} {zone}, {left}.", day=day, time=time, zone=self.zone, left=left)
 
     @property

@@ -18,7 +18,6 @@ from app.web.actions import KeyReused
 from app.web.compose import drafts, edit, from_task, submit
 from app.web.compose.confirm import confirming
 from app.web.compose.forms import ID, Letter, new_key, read_letter
-from app.web.compose.last_used import last
 from app.web.compose.moment import Moment
 from app.web.compose.other_buttons import grant, wished
 from app.web.compose.render import Notes, page
@@ -47,10 +46,9 @@ async def show() -> Response:
         if letter:
             return await page(letter)
         await flash(gettext("This draft is not there any more."), "error")
-    settings, zone = postdate().settings, last()["zone"]
-    letter = Letter(template=request.args.get("template", ""), moment=Moment(zone=zone or shown_zone()), key=new_key())
+    letter = Letter(template=request.args.get("template", ""), moment=Moment(zone=shown_zone()), key=new_key())
     # Where nobody has said which zone is meant, the browser knows better than UTC does.
-    return await page(letter, Notes(guess=not settings.timezone_is_known and not zone))
+    return await page(letter, Notes(guess=not postdate().settings.timezone_is_known))
 
 
 @blueprint.get("/tasks/<int:task_id>/edit")

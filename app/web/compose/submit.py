@@ -49,4 +49,4 @@ def _told(letter: Letter, asked: Request, task: Task) -> Markup:
 
 def _remember(letter: Letter, asked: Request) -> None:
     at = asked.scheduled_at
-    remember(letter.template, letter.recipients, letter.moment.zone if at else "", f"{at:%H:%M}" if at else "")
+    remember(letter.template, letter.recipients, f"{at:%H:%M}" if at else "")

@@ -109,7 +109,7 @@ async def link(token: str) -> ResponseReturnValue:
     begin_session(user)
     if not user.password_hash:
         way = Markup('<a href="{}">{}</a>').format(url_for("account.show"), gettext("Set a password"))
-        told = gettext("You are signed in by a link, which works once only.")
+        told = gettext("You signed in with a link that works once only.")
         await flash(Markup("{} {}").format(told, way), "success")
     return redirect("/", 303)
 
