@@ -1,13 +1,15 @@
 """From what somebody asked for, checked (see request.py), to the rows that say so."""
 
 import unicodedata
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from functools import cache
+from typing import Any, cast
 
-from sqlalchemy import Insert, insert
+from sqlalchemy import Boolean, Float, Insert, bindparam, case, func, insert, null
 from sqlalchemy.sql.dml import ReturningInsert
 
-from app.db import after, now
+from app.db import Instant, Prepared, after, now
 from app.mail import Mistake
 from app.mail.addresses import CONTROLS
 from app.mail.message import new_message_id
@@ -37,44 +39,56 @@ def title_key(text: str) -> str:
 
 
 def content(request: Request) -> dict[str, Any]:
-    """The columns of a task that say what was asked for, and that it waits for its moment, or for a worker."""
-    later = request.scheduled_at is not None or request.undo_seconds > 0
-    due_at = request.scheduled_at or now(request.undo_seconds)
+    """What `columns` takes of it: the columns of a task that say what was asked for, `undo` seconds, and whether it is
+    to wait for its moment."""
     return {
-        "status": TaskStatus.SCHEDULED if later else TaskStatus.QUEUED,
         "template": request.template,
         "subject": request.subject,
         "variables": dict(request.variables),
         "queue": request.queue,
         "scheduled_at": request.scheduled_at,
         "zone": request.zone,
-        "due_at": due_at,
         "late_limit": request.late_limit,
-        "hold_after": None if request.late_limit is None else after(due_at, request.late_limit),
         "on_unknown": request.on_unknown,
-        "rung_at": None if later else now(),
         "recipients": len(request.recipients),
         "first_address": request.recipients[0].mailbox.address,
         "title": request.title[:SUBJECT_LIMIT],
         "title_key": title_key(request.title),
         "who": request.by,
+        "undo": float(request.undo_seconds),
+        "waits": request.scheduled_at is not None or request.undo_seconds > 0,
+    }
+
+
+def columns(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The columns of a task with what is `given`: values, or parameters for them."""
+    due_at = func.coalesce(given["scheduled_at"], now(given["undo"]), type_=Instant())
+    waits = {name: given[name] for name in given if name not in ("undo", "waits")}
+    return waits | {
+        "status": case((given["waits"], TaskStatus.SCHEDULED), else_=TaskStatus.QUEUED),
+        "due_at": due_at,
+        "hold_after": after(due_at, given["late_limit"]),
+        "rung_at": case((given["waits"], null()), else_=now()),
     }
 
 
 def new_task(request: Request) -> ReturningInsert[int]:
     """The task's row. Returns its id; the database writes its first event and its count in the same statement."""
-    return (
-        insert(Task)
-        .values(
-            idempotency_key=request.key,
-            request_hash=request.digest,
-            test=request.test,
-            instead_of=request.instead_of,
-            created_by=request.by,
-            **content(request),
-        )
-        .returning(Task.id)
-    )
+    more = {
+        "idempotency_key": request.key,
+        "request_hash": request.digest,
+        "test": request.test,
+        "instead_of": request.instead_of,
+    }
+    given = content(request) | more | {"created_by": request.by}
+    return cast(ReturningInsert[int], Prepared(_new_task(tuple(given)), {f"in_{name}": given[name] for name in given}))
+
+
+@cache
+def _new_task(names: tuple[str, ...]) -> ReturningInsert[int]:
+    types: Any = {"undo": Float(), "waits": Boolean()}
+    given = {name: bindparam(f"in_{name}", type_=types.get(name) or Task.__table__.c[name].type) for name in names}
+    return insert(Task).values(columns(given)).returning(Task.id)
 
 
 def new_deliveries(request: Request, task_id: int, domain: str) -> tuple[Insert, list[dict[str, Any]]]:
@@ -89,4 +103,5 @@ def new_deliveries(request: Request, task_id: int, domain: str) -> tuple[Insert,
         }
         for recipient in request.recipients
     ]
-    return insert(Delivery), rows
+    table: Any = Delivery.__table__  # for the class, each row would take the way of an object
+    return insert(table), rows

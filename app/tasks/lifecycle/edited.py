@@ -10,7 +10,7 @@ from app.tasks.lifecycle.moves import Move, task, these
 from app.tasks.lifecycle.people import CAN
 from app.tasks.model import Delivery, Task
 from app.tasks.request import Request
-from app.tasks.submit import content
+from app.tasks.submit import columns, content
 
 EDITED = "Edited: "
 PARTS = {
@@ -55,7 +55,7 @@ def edit(task_id: int, request: Request, seen: Version, changed: list[str]) -> M
     return (
         task(these(task_id), CAN["edit"], Task.due_at == seen.due_at, Task.edit_key.is_not_distinct_from(seen.edit_key))
         .values(
-            **content(request),
+            **columns(content(request)),
             held=False,
             attention=False,
             why=EDITED + ", ".join(changed),

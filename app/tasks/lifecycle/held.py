@@ -1,10 +1,11 @@
 """The moves of the worker that holds a task: every one of them names its lease."""
 
 from datetime import datetime
+from functools import lru_cache
 
-from sqlalchemy import ScalarSelect, Update, bindparam, case, exists, func, literal, null, or_, select
+from sqlalchemy import Integer, ScalarSelect, Update, bindparam, case, exists, func, null, or_, select, type_coerce
 
-from app.db import now
+from app.db import now, prepared
 from app.tasks.books import Edition, Sender
 from app.tasks.lifecycle.moves import Move, among, count, delivery, held, needs_a_person, task, untried
 from app.tasks.model import Delivery, DeliveryStatus, Task, TaskStatus
@@ -21,6 +22,7 @@ MARKED = (Delivery.id, Delivery.address, Delivery.name, Delivery.variables, Deli
 """What the worker learns of what it has."""
 
 
+@prepared
 def claim(task_id: int, attempt: int, token: str, by: str) -> Move:
     """queued → started, if it is due and no other claim came first; `attempt` is the one the ring was for.
 
@@ -51,6 +53,7 @@ def claim(task_id: int, attempt: int, token: str, by: str) -> Move:
     )
 
 
+@prepared
 def keep(task_id: int, token: str, sent: int = 0, failed: int = 0, unknown: int = 0) -> Move:
     """Renew the lease and add to the tallies. No row: the lease is lost, hand nothing more over, write nothing."""
     return (
@@ -60,12 +63,13 @@ def keep(task_id: int, token: str, sent: int = 0, failed: int = 0, unknown: int 
             sent=Task.sent + sent,
             failed=Task.failed + failed,
             unknown=Task.unknown + unknown,
-            crashes=0 if sent else Task.crashes,
+            crashes=case((type_coerce(sent, Integer) > 0, 0), else_=Task.crashes),
         )
         .returning(Task.id)
     )
 
 
+@prepared
 def mark(task_id: int, token: str, limit: int = BATCH, edition: str | None = None) -> Move:
     """queued → sending for up to `limit` deliveries whose time has come. Committed before anything is handed over.
 
@@ -100,6 +104,7 @@ def mark(task_id: int, token: str, limit: int = BATCH, edition: str | None = Non
     )
 
 
+@lru_cache(maxsize=8)  # a large task records with the same one again and again
 def record(token: str) -> Update:
     """sending → what became of it, for many at once: each takes `of` (id), `to` (status), `said` (the server's words),
     `fault` (the id of what it failed for, or None), `wait` (seconds until it may be tried again; only meant where it
@@ -127,6 +132,7 @@ def put_back(task_id: int, token: str, delivery_ids: list[int]) -> Update:
     ).values(status=DeliveryStatus.QUEUED, attempt=Delivery.attempt - 1, written_at=None, updated_at=now())
 
 
+@prepared
 def settle(task_id: int, token: str, why: str | None = None) -> Move:
     """started → finished, failed, cancelled (where a person had cancelled what was left, and then decided about what
     was unknown), or back to queued: by what its deliveries add up to. Returns status and due_at.
@@ -150,7 +156,7 @@ def settle(task_id: int, token: str, why: str | None = None) -> Move:
             ended_at=case((left > 0, null()), else_=now()),
             due_at=case((left > 0, func.coalesce(_earliest(), now())), else_=Task.due_at),
             rung_at=case((left > 0, null()), else_=Task.rung_at),
-            why=case((left > 0, literal(why)), else_=null()),
+            why=case((left > 0, why), else_=null()),
             error=_first_words(),
             attention=needs_a_person(),
             token=None,

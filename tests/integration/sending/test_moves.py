@@ -21,7 +21,7 @@ def move(office: Office, *statements: Any) -> Sequence[Any]:
     """Make moves in one transaction; what the first returned."""
     with office.database.writing() as db:
         results = [db.execute(statement) for statement in statements]
-        return results[0].all() if statements[0].is_dml and statements[0].exported_columns else []
+        return results[0].all() if getattr(results[0], "returns_rows", True) else []
 
 
 def claim(office: Office, task_id: int, attempt: int = 0, token: str = "token") -> Sequence[Any]:
