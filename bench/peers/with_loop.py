@@ -6,7 +6,7 @@ from race import SENDER, build, connection, people, report
 
 
 def ready() -> None:
-    messages = [(address, build(address, name).as_bytes()) for address, name in people()]
+    messages = [(address, build(address, name)) for address, name in people()]
     began = time.time()
     for address, message in messages:
         connection().sendmail(SENDER, [address], message)
@@ -16,5 +16,5 @@ def ready() -> None:
 def built() -> None:
     began = time.time()
     for address, name in people():
-        connection().send_message(build(address, name))
+        connection().sendmail(SENDER, [address], build(address, name))
     report(time.time() - began, len(people()))

@@ -1,4 +1,8 @@
-"""django-post_office on SQLite, with its own send command in one process: a template, and a context for each person."""
+"""django-post_office on SQLite, with its own send command in one process.
+
+Its mails are rendered when they are queued, which is its default and not in the race: that favours it. Their statuses
+are written after each 100.
+"""
 
 import time
 
@@ -18,7 +22,7 @@ def race() -> None:
         name="letter", subject=head.removeprefix("Subject: "), content=text,
         html_content=(LETTER / "letter.html").read_text(),
     )  # fmt: skip
-    each = {"sender": SENDER, "template": template, "render_on_delivery": given["late"]}
+    each = {"sender": SENDER, "template": template}
     mail.send_many([{"recipients": [address], "context": {"name": name}, **each} for address, name in people()])
     began = time.time()
     call_command("send_queued_mail", processes=1)
