@@ -36,7 +36,11 @@ def _set_up() -> None:
         EMAIL_HOST="127.0.0.1",
         EMAIL_PORT=given["port"],
         TEMPLATES=[{"BACKEND": "django.template.backends.django.DjangoTemplates"}],
-        POST_OFFICE={"THREADS_PER_PROCESS": given["threads"], "MESSAGE_ID_ENABLED": True, "MESSAGE_ID_FQDN": "example.com"},
+        POST_OFFICE={
+            "THREADS_PER_PROCESS": given["threads"],
+            "MESSAGE_ID_ENABLED": True,
+            "MESSAGE_ID_FQDN": "example.com",
+        },
         DEFAULT_AUTO_FIELD="django.db.models.AutoField",
         USE_TZ=True,
     )
