@@ -24,6 +24,10 @@ RACES: dict[str, dict[str, Racer]] = {
         "postdate-postgres-2": Racer(
             "Postdate, Postgres, two workers", "with_postdate.bulk", (*POSTDATE, "postgres"), {"workers": 2}
         ),
+        "postdate-postgres-2x2": Racer(
+            "Postdate, Postgres, two workers, two tasks of half the size", "with_postdate.bulk",
+            (*POSTDATE, "postgres"), {"workers": 2, "tasks": 2},
+        ),
         "floor": Racer("plain loop, message bytes ready, no record (the floor)", "with_loop.ready"),
         "loop": Racer("plain loop, standard library's builder, no record", "with_loop.built"),
         "post_office": Racer(
