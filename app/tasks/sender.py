@@ -2,7 +2,7 @@
 
 from sqlalchemy import Select, Update, case, func, or_, select, update
 
-from app.db import now
+from app.db import now, prepared
 from app.tasks.books import Sender
 
 NAME = "default"
@@ -13,6 +13,7 @@ GAPS = (0.1, 10.0)
 """Seconds between two messages: at the first request to slow down, and at most; doubled at each further one."""
 
 
+@prepared
 def state() -> Select[bool, float, int]:
     """Whether nothing may be handed over for now, the seconds to leave between two messages, and troubles in a row."""
     paused = func.coalesce(Sender.paused_until > now(), False)
@@ -29,6 +30,7 @@ def pause(reason: str, seconds: float) -> Update:
     )
 
 
+@prepared
 def well() -> Update:
     """The server works: whatever trouble there was is over."""
     return update(Sender).where(Sender.name == NAME, Sender.troubles > 0).values(troubles=0, paused_until=None)
