@@ -47,7 +47,7 @@ def sent(browser: Browser, patient: Site, cookies: StorageState) -> Iterator[Cal
 
 
 def expect_undone(page: Page) -> None:
-    page.wait_for_url(re.compile(r"/compose\?from=\d+$"))
+    page.wait_for_url(re.compile(r"/compose\?from=\d+&to=all$"))
     expect(page.locator("[name='variables.name']")).to_have_value("Anna")
     expect(page.locator("#recipients")).to_have_value(re.compile(r"undo\d+@example.com"))
     task = page.url.partition("=")[2]

@@ -139,8 +139,10 @@ async def test_it_is_in_no_list_and_no_figure_whatever_becomes_of_it(
 
 
 async def test_too_many_within_a_minute_are_too_often(person: Client) -> None:
-    answers = [await person.post("/compose/test", form=GOOD | {"test_to": ""}, headers=OUR_PAGE) for _ in range(21)]
-    assert [answer.status_code for answer in answers] == [422] * 20 + [429]
+    codes: list[int] = []
+    while 429 not in codes and len(codes) < 60:  # a slow machine is let in more often: one more every three seconds
+        codes.append((await person.post("/compose/test", form=GOOD | {"test_to": ""}, headers=OUR_PAGE)).status_code)
+    assert (codes[:20], codes[-1]) == ([422] * 20, 429)
 
 
 async def test_the_address_of_the_last_test_is_there_again(person: Client) -> None:

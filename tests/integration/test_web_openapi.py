@@ -47,7 +47,7 @@ def test_every_answer_to_anything_is_one_that_the_description_promises(
             seen.add(answer.status_code)
 
         ask()
-    assert 200 in seen
+    assert 200 in seen or mode is GenerationMode.NEGATIVE  # which may be wrong each time, and differs from run to run
     assert seen & {404, 422}
 
 
