@@ -1,7 +1,7 @@
 """Postdate: templated mail, now or at a chosen time, with a row for every task and every recipient.
 
     config     the settings, from the environment          log      how log lines look
-    db         engines, sessions, the database's clock      ring     the one module that talks to RQ's queues
+    db/        engines, sessions, the database's clock      ring     the one module that talks to RQ's queues
     tasks/     THE CORE: the tables, every move, what can be asked, how a task is submitted
     mail/      addresses, templates, bytes on the wire, the talk with a mail server; knows no task
     web/       the pages and the JSON calls

@@ -13,7 +13,7 @@ APP = ROOT / "app"
 INSIDE = {
     "config": {"config"},
     "log": set(),
-    "db": set(),
+    "db": {"db"},
     "ring": set(),
     "migrate": set(),
     "mail": {"mail"},

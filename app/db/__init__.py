@@ -1,0 +1,132 @@
+"""Engines and sessions: asynchronous for the web, synchronous for the worker, with what SQLite and Postgres need."""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from datetime import datetime
+from typing import Any, ClassVar, cast
+
+from sqlalchemy import Connection, CursorResult, Engine, Result, create_engine, event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
+from sqlalchemy.orm import DeclarativeBase, Session
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from app.db.clock import Instant as Instant
+from app.db.clock import after as after
+from app.db.clock import now as now
+from app.db.prepared import Prepared as Prepared
+from app.db.prepared import prepared as prepared
+from app.db.turns import Turns
+
+SQLITE_WAITS_MS = 10_000  # how long a writer waits for another one before "database is locked"
+
+
+class Base(DeclarativeBase):
+    """What every table is declared on."""
+
+    type_annotation_map: ClassVar[dict[Any, Any]] = {datetime: Instant()}
+
+
+class _Session(Session):
+    """Takes what is prepared as well, past all that only objects need."""
+
+    def execute(self, statement: Any, params: Any = None, **options: Any) -> Any:
+        if isinstance(statement, Prepared):
+            return self.connection().execute(statement.statement, statement.values)
+        return super().execute(statement, params, **options)
+
+    def scalar(self, statement: Any, params: Any = None, **options: Any) -> Any:
+        if isinstance(statement, Prepared):
+            return self.connection().scalar(statement.statement, statement.values)
+        return super().scalar(statement, params, **options)
+
+
+class Database:
+    """The worker's way in: `with database.writing() as db:` commits at the end, `reading()` changes nothing."""
+
+    def __init__(self, url: str) -> None:
+        self._turns = Turns(url)
+        self.engine = _prepare(create_engine(_url(url), **_options(url)))
+        self._writer = self.engine.execution_options(writes=True)
+
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        with _Session(self.engine, expire_on_commit=False) as session:
+            yield session
+
+    @contextmanager
+    def writing(self) -> Iterator[Session]:
+        session = _Session(self._writer, expire_on_commit=False)
+        with self._turns.wait(), session, session.begin():
+            yield session
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+
+class AsyncDatabase:
+    """The web's way in: the same two doors, awaited."""
+
+    def __init__(self, url: str) -> None:
+        self._turns = Turns(url)
+        self.engine = create_async_engine(_url(url, is_async=True), **_options(url))
+        _prepare(self.engine.sync_engine)
+        self._writer = self.engine.execution_options(writes=True)
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncSession]:
+        async with AsyncSession(self.engine, sync_session_class=_Session, expire_on_commit=False) as session:
+            yield session
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[AsyncSession]:
+        opened = AsyncSession(self._writer, sync_session_class=_Session, expire_on_commit=False)
+        async with self._turns.awaited(), opened as session, session.begin():
+            yield session
+
+    async def close(self) -> None:
+        await self.engine.dispose()
+
+
+def rows(result: Result[Any]) -> int:
+    """How many rows an UPDATE or DELETE moved."""
+    return cast(CursorResult[Any], result).rowcount
+
+
+def _url(url: str, is_async: bool = False) -> URL:
+    parsed = make_url(url)
+    return parsed.set(drivername="sqlite+aiosqlite") if is_async and parsed.drivername == "sqlite" else parsed
+
+
+def _options(url: str) -> dict[str, Any]:
+    # What is in a mail is not for the log. A connection that the server closed meanwhile is noticed before it is used.
+    pool = {} if url.startswith("sqlite") else {"pool_pre_ping": True, "pool_size": 10, "max_overflow": 10}
+    return {"hide_parameters": True, **pool}
+
+
+def _prepare(engine: Engine) -> Engine:
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _sqlite_connected)
+        event.listen(engine, "begin", _sqlite_begins)
+    return engine
+
+
+def _sqlite_connected(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
+    connection.isolation_level = None  # the driver begins nothing by itself: _sqlite_begins does
+    cursor = connection.cursor()
+    for setting in (
+        f"busy_timeout = {SQLITE_WAITS_MS}",
+        "journal_mode = WAL",
+        "synchronous = FULL",  # acknowledged means stored, also after a power cut
+        "foreign_keys = ON",
+        "cache_size = -16000",
+    ):
+        cursor.execute(f"PRAGMA {setting}")
+    cursor.close()
+
+
+def _sqlite_begins(connection: Connection) -> None:
+    # A transaction that reads first and writes later could find its snapshot stale; one that is to write says so.
+    immediate = connection.get_execution_options().get("writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
