@@ -4,6 +4,7 @@ A ring is an RQ job that carries a task's id and an attempt, nothing else, under
 JSON, and its class knows one function only: a payload that names another one (JSON can name `os.system`) fails.
 """
 
+import re
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -132,6 +133,18 @@ class Rings:
                 pipe.delete(RingJob.key_for(job_id(ringing)))
             pipe.execute()
 
+    def take(self, most: int) -> list[Ringing]:
+        """Take up to `most` rings out of their queues, the most urgent first, as RQ would do one by one. What is taken
+        is gone: whoever does not come to it leaves a row that is rung for again.
+        """
+        found: list[Ringing] = []
+        for name, queue in self._queues.items():
+            ids: Any = self.redis.lpop(queue.key, most - len(found)) if len(found) < most else None
+            found += [(int(known[1]), int(known[2]), name) for each in ids or () if (known := _ID.fullmatch(each))]
+        if found:
+            self.redis.delete(*(RingJob.key_for(job_id(ringing)) for ringing in found))
+        return found
+
     def present(self) -> set[str]:
         """The ids of all rings that wait in a list: by membership, never by a job's status.
 
@@ -165,6 +178,9 @@ class News:
         if not self._subscription.subscribed:
             self._subscription.subscribe(self.CHANNEL)
         self._subscription.get_message(timeout=seconds)
+
+
+_ID = re.compile(rb"task-([0-9]{1,19})-([0-9]{1,9})")
 
 
 def job_id(ringing: Ringing) -> str:

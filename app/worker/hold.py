@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from app import log
 from app.db import Database
-from app.mail import Mistake
+from app.mail import N_, Mistake
 from app.mail.edition import Edition
 from app.mail.outcome import Outcome
 from app.tasks.lifecycle import LEASE, keep
@@ -21,11 +21,15 @@ from app.tasks.lifecycle import LEASE, keep
 logger = log.get("worker")
 T = TypeVar("T")
 
+WAITS = N_("What is left waits for its next attempt.")
+STOPPED = N_("Its worker was stopped.")
+"""Why a task is let go of before all of it has ended."""
+
 RENEW = 2.0
 """Seconds between renewals of the lease."""
 
 
-@dataclass
+@dataclass(eq=False)
 class Hold:
     """`lease_end` is when the lease runs out, on this process's monotonic clock, which goes on while it is stopped.
 
@@ -48,10 +52,10 @@ class Hold:
 
 
 @contextmanager
-def renewing(database: Database, held: Hold) -> Iterator[None]:
-    """Renew the lease from a thread of its own for as long as the block lasts."""
+def renewing(database: Database, holds: Sequence[Hold]) -> Iterator[None]:
+    """Renew the leases from a thread of its own for as long as the block lasts."""
     done = threading.Event()
-    renewal = threading.Thread(target=_renew, args=(database, held, done), daemon=True)
+    renewal = threading.Thread(target=_renew, args=(database, holds, done), daemon=True)
     renewal.start()
     try:
         yield
@@ -60,19 +64,21 @@ def renewing(database: Database, held: Hold) -> Iterator[None]:
         renewal.join()
 
 
-def _renew(database: Database, held: Hold, done: threading.Event) -> None:
-    while not done.wait(RENEW):
+def _renew(database: Database, holds: Sequence[Hold], done: threading.Event) -> None:
+    taken_over: list[Hold] = []
+    while not done.wait(RENEW) and len(taken_over) < len(holds):
         began = time.monotonic()
+        mine = [held for held in holds if held not in taken_over]
         try:
             with database.writing() as db:
-                kept = db.scalar(keep(held.task.id, held.token))
+                kept = [db.scalar(keep(held.task.id, held.token)) for held in mine]
         except SQLAlchemyError as error:
             logger.warning("could not renew the lease", error=str(error).partition("\n")[0])
             continue
-        if kept is None:  # somebody took the task over
-            held.lease_end = began
-            return
-        held.lease_end = began + LEASE
+        for held, known in zip(mine, kept, strict=True):
+            held.lease_end = began if known is None else began + LEASE
+            if known is None:
+                taken_over.append(held)
 
 
 def persist(database: Database, write: Callable[[Session], T], tries: int = 6) -> T:

@@ -22,9 +22,9 @@ def _the_sender() -> Sender:
     return _sender
 
 
-def ring(task_id: int, attempt: int) -> str:
+def ring(task_id: int, attempt: int) -> None:
     """The one function that RQ may call."""
-    return _the_sender().work(task_id, attempt)
+    _the_sender().work((task_id, attempt, ""))
 
 
 def rang(job: object, connection: object, result: object) -> None:

@@ -15,12 +15,14 @@ WORDS = {
     "en": {
         "use": "Use this template", "later": "Later", "send": "Send now", "schedule": "Schedule",
         "scheduled": "Scheduled", "finished": "Sent", "cancelled": "Cancelled", "cancel": "Cancel this mail",
-        "reschedule": "Move it to this time", "sent": "On its way: email/welcome to", "left": r"in \d+ (second|minute)s?",
+        "reschedule": "Move it to this time", "sent": "On its way: email/welcome to",
+        "left": r"in \d+ (second|minute)s?",
     },
     "ko": {
         "use": "이 템플릿 쓰기", "later": "예약하기", "send": "지금 보내기", "schedule": "이 시각에 보내기|예약",
         "scheduled": "예약됨", "finished": "보냄", "cancelled": "취소됨", "cancel": "이 메일 취소",
-        "reschedule": "이 시각으로 바꾸기", "sent": "보내고 있습니다: email/welcome, 받는 사람", "left": r"\d+(초|분) 후",
+        "reschedule": "이 시각으로 바꾸기", "sent": "보내고 있습니다: email/welcome, 받는 사람",
+        "left": r"\d+(초|분) 후",
     },
 }  # fmt: skip
 SEOUL = ZoneInfo("Asia/Seoul")

@@ -28,6 +28,7 @@ from app.ring import Ringing, Rings, connect
 from app.worker.sender import Sender
 from app.worker.serve import serve_with
 from app.worker.timekeeper import Timekeeper
+from app.worker.together import Together
 
 TIME_LIMIT = 1.5
 """Seconds for each step of the mail server, and for its last answer."""
@@ -84,9 +85,10 @@ class DoomedSender(Sender):
 
     doom: Doom
 
-    def work(self, task_id: int, attempt: int) -> str:
-        self.doom.reach("before-claim", task_id)
-        return super().work(task_id, attempt)
+    def work(self, ringing: Ringing) -> None:
+        self.together = DoomedTogether(self)
+        self.doom.reach("before-claim", ringing[0])
+        super().work(ringing)
 
     def _claim(self, task_id: int, attempt: int) -> Any:
         held, batch = super()._claim(task_id, attempt)
@@ -111,6 +113,34 @@ class DoomedSender(Sender):
         return batch
 
 
+class DoomedTogether(Together):
+    """The same for tasks of one recipient each."""
+
+    process: DoomedSender
+
+    def _turn(self, done: Any, rung: Any) -> Any:
+        doom = self.process.doom
+        if done:
+            doom.reach("after-reply", done[0].held.task.id)
+        marked, left = super()._turn(done, rung)
+        if marked:
+            doom.reach("after-claim", marked[0].held.task.id)
+        elif done:
+            doom.reach("after-settle", done[0].held.task.id)
+        return marked, left
+
+    def _record(self, db: Session, done: Any) -> None:
+        super()._record(db, done)
+        self.process.doom.reach("in-record", done[0].held.task.id)
+        self.process.doom.reach("in-settle", done[0].held.task.id)
+
+    def _claim(self, db: Session, task_ids: list[int]) -> Any:
+        marked = super()._claim(db, task_ids)
+        if marked:
+            self.process.doom.reach("in-claim", marked[0].held.task.id)
+        return marked
+
+
 class DoomedTimekeeper(Timekeeper):
     """The real one; with `usurps` it works though somebody else holds the office."""
 
@@ -132,7 +162,7 @@ def doomed_sender(settings: Settings, doom: Doom) -> DoomedSender:
     connection = DoomedConnection(server, connect_timeout=TIME_LIMIT, timeout=TIME_LIMIT, reply_timeout=TIME_LIMIT)
     sender = DoomedSender(
         Database(settings.database_url), Templates(TEMPLATES), connection, parse(settings.mail_from),
-        ZoneInfo(settings.timezone),
+        ZoneInfo(settings.timezone), Rings(connect(settings.redis_url)),
     )  # fmt: skip
     connection.doom = sender.doom = doom
     return sender

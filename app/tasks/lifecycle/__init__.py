@@ -8,8 +8,9 @@
 
     delivery:  queued ─mark─▶ sending ─record─▶ sent | failed | unknown | queued (again, later)
 
-due.py has the moves of the timekeeper, held.py those of the worker that holds a task, people.py those of people,
-edited.py the one that rewrites a task, and undone.py those that take them back.
+due.py has the moves of the timekeeper, held.py and settled.py those of the worker that holds a task, together.py the
+same for many tasks of one recipient, people.py those of people, edited.py the one that rewrites a task, and undone.py
+those that take them back.
 
 A move names the status it leaves and returns a row only where it moved something. No row means that somebody was
 first, which is normal: late, doubled and stale callers find nothing to move. What a worker moves carries its lease's
@@ -30,7 +31,7 @@ from app.tasks.lifecycle.due import (
     tally,
 )
 from app.tasks.lifecycle.edited import EDITED, Version, changes, clear, edit, edit_key, version
-from app.tasks.lifecycle.held import BATCH, LEASE, claim, give_back, keep, mark, put_back, record, settle
+from app.tasks.lifecycle.held import BATCH, LEASE, claim, keep, mark, put_back, record
 from app.tasks.lifecycle.moves import WAITING, Move
 from app.tasks.lifecycle.people import (
     AGAIN,
@@ -47,12 +48,15 @@ from app.tasks.lifecycle.people import (
     send_now,
     undo,
 )
+from app.tasks.lifecycle.settled import give_back, settle
+from app.tasks.lifecycle.together import claim_together, mark_together, settle_together
 from app.tasks.lifecycle.undone import Plan, plan, replan, requeue_cancelled, restore
 
 __all__ = [
-    "AGAIN", "ARRIVED", "BATCH", "CAN", "DECIDABLE", "EDITED", "LEASE", "WAITING", "Move", "Plan", "Version", "arrived",
-    "cancel", "changes", "claim", "clear", "condemn", "decide", "edit", "edit_key", "give_back", "give_up", "hold_late",
-    "keep", "late", "lose", "lose_strays", "mark", "plan", "promote", "put_back", "record", "release", "replan",
-    "requeue_cancelled", "requeue_failed", "reschedule", "restore", "retry", "ring_again", "send_again", "send_now",
-    "settle", "tally", "undo", "version",
+    "AGAIN", "ARRIVED", "BATCH", "CAN", "DECIDABLE", "EDITED", "LEASE", "WAITING", "Move", "Plan", "Version",
+    "arrived", "cancel", "changes", "claim", "claim_together", "clear", "condemn", "decide", "edit", "edit_key",
+    "give_back", "give_up", "hold_late", "keep", "late", "lose", "lose_strays", "mark", "mark_together", "plan",
+    "promote", "put_back", "record", "release", "replan", "requeue_cancelled", "requeue_failed", "reschedule",
+    "restore", "retry", "ring_again", "send_again", "send_now", "settle", "settle_together", "tally", "undo",
+    "version",
 ]  # fmt: skip

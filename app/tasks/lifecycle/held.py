@@ -1,13 +1,25 @@
 """The moves of the worker that holds a task: every one of them names its lease."""
 
-from datetime import datetime
 from functools import lru_cache
+from typing import Any
 
-from sqlalchemy import Integer, ScalarSelect, Update, bindparam, case, exists, func, null, or_, select, type_coerce
+from sqlalchemy import (
+    ColumnElement,
+    Integer,
+    Update,
+    bindparam,
+    case,
+    exists,
+    func,
+    null,
+    or_,
+    select,
+    type_coerce,
+)
 
 from app.db import now, prepared
 from app.tasks.books import Edition, Sender
-from app.tasks.lifecycle.moves import Move, among, count, delivery, held, needs_a_person, task, untried
+from app.tasks.lifecycle.moves import Move, among, delivery, held, task, untried
 from app.tasks.model import Delivery, DeliveryStatus, Task, TaskStatus
 
 LEASE = 8.0
@@ -29,28 +41,35 @@ def claim(task_id: int, attempt: int, token: str, by: str) -> Move:
     Nothing is claimed while the mail server is in trouble: see `sender.pause`. Returns CLAIMED; the attempt is now one
     higher.
     """
-    paused = exists().where(Sender.paused_until > now())
     return (
-        task(
-            Task.id == task_id,
-            Task.status == TaskStatus.QUEUED,
-            Task.attempt == attempt,
-            Task.due_at <= now(),
-            or_(Task.hold_after.is_(None), Task.hold_after >= now(), ~untried()),
-            ~paused,
-        )
-        .values(
-            status=TaskStatus.STARTED,
-            attempt=Task.attempt + 1,
-            token=token,
-            lease_until=now(LEASE),
-            rung_at=func.coalesce(Task.rung_at, now()),
-            started_at=func.coalesce(Task.started_at, now()),
-            who=by,
-            why=None,
-        )
+        task(Task.id == task_id, Task.attempt == attempt, *claimable())
+        .values(**claiming(token, by))
         .returning(*CLAIMED)
     )
+
+
+def claimable() -> list[ColumnElement[bool]]:
+    """That a task may be claimed: it is due, not too late, and mail gets out."""
+    return [
+        Task.status == TaskStatus.QUEUED,
+        Task.due_at <= now(),
+        or_(Task.hold_after.is_(None), Task.hold_after >= now(), ~untried()),
+        ~exists().where(Sender.paused_until > now()),
+    ]
+
+
+def claiming(token: str, by: str) -> dict[str, Any]:
+    """What a claim writes into a task."""
+    return {
+        "status": TaskStatus.STARTED,
+        "attempt": Task.attempt + 1,
+        "token": token,
+        "lease_until": now(LEASE),
+        "rung_at": func.coalesce(Task.rung_at, now()),
+        "started_at": func.coalesce(Task.started_at, now()),
+        "who": by,
+        "why": None,
+    }
 
 
 @prepared
@@ -75,33 +94,34 @@ def mark(task_id: int, token: str, limit: int = BATCH, edition: str | None = Non
 
     `edition` is the digest of the one that their messages are written from, at `written_at`. Returns MARKED of each.
     """
-    ready = (
-        select(Delivery.id)
-        .where(
-            Delivery.task_id == task_id,
-            Delivery.status == DeliveryStatus.QUEUED,
-            or_(Delivery.due_at.is_(None), Delivery.due_at <= now()),
-        )
-        .order_by(Delivery.id)
-        .limit(limit)
-    )
+    first = select(Delivery.id).where(Delivery.task_id == task_id, *ready()).order_by(Delivery.id).limit(limit)
     return (
         delivery(
-            among(ready, Delivery.id),
+            among(first, Delivery.id),
             Delivery.status == DeliveryStatus.QUEUED,
             exists().where(*held(task_id, token)),
         )
-        .values(
-            status=DeliveryStatus.SENDING,
-            token=token,
-            attempt=Delivery.attempt + 1,
-            edition_id=select(Edition.id).where(Edition.digest == edition).scalar_subquery(),
-            written_at=now(),
-            digest=None,
-            updated_at=now(),
-        )
+        .values(**marking(token, edition))
         .returning(*MARKED)
     )
+
+
+def ready() -> list[ColumnElement[bool]]:
+    """That a delivery may be marked: it waits, and not for a moment that is still to come."""
+    return [Delivery.status == DeliveryStatus.QUEUED, or_(Delivery.due_at.is_(None), Delivery.due_at <= now())]
+
+
+def marking(token: str, edition: str | None) -> dict[str, Any]:
+    """What a mark writes into a delivery."""
+    return {
+        "status": DeliveryStatus.SENDING,
+        "token": token,
+        "attempt": Delivery.attempt + 1,
+        "edition_id": select(Edition.id).where(Edition.digest == edition).scalar_subquery(),
+        "written_at": now(),
+        "digest": None,
+        "updated_at": now(),
+    }
 
 
 @lru_cache(maxsize=8)  # a large task records with the same one again and again
@@ -130,67 +150,3 @@ def put_back(task_id: int, token: str, delivery_ids: list[int]) -> Update:
         Delivery.status == DeliveryStatus.SENDING,
         Delivery.token == token,
     ).values(status=DeliveryStatus.QUEUED, attempt=Delivery.attempt - 1, written_at=None, updated_at=now())
-
-
-@prepared
-def settle(task_id: int, token: str, why: str | None = None) -> Move:
-    """started → finished, failed, cancelled (where a person had cancelled what was left, and then decided about what
-    was unknown), or back to queued: by what its deliveries add up to. Returns status and due_at.
-
-    `why` is said where something is left, which is then due again at the earliest of its waits.
-    """
-    left = count(DeliveryStatus.QUEUED, DeliveryStatus.SENDING)
-    bad = count(DeliveryStatus.FAILED, DeliveryStatus.UNKNOWN)
-    return (
-        task(*held(task_id, token))
-        .values(
-            status=case(
-                (left > 0, TaskStatus.QUEUED),
-                (count(DeliveryStatus.CANCELLED) > 0, TaskStatus.CANCELLED),
-                (bad > 0, TaskStatus.FAILED),
-                else_=TaskStatus.FINISHED,
-            ),
-            sent=count(DeliveryStatus.SENT),
-            failed=count(DeliveryStatus.FAILED),
-            unknown=count(DeliveryStatus.UNKNOWN),
-            ended_at=case((left > 0, null()), else_=now()),
-            due_at=case((left > 0, func.coalesce(_earliest(), now())), else_=Task.due_at),
-            rung_at=case((left > 0, null()), else_=Task.rung_at),
-            why=case((left > 0, why), else_=null()),
-            error=_first_words(),
-            attention=needs_a_person(),
-            token=None,
-            lease_until=None,
-        )
-        .returning(Task.status, Task.due_at)
-    )
-
-
-def _earliest() -> ScalarSelect[datetime]:
-    """When the first of a task's waiting deliveries may be tried again."""
-    waiting = Delivery.task_id == Task.id, Delivery.status == DeliveryStatus.QUEUED
-    return select(func.min(func.coalesce(Delivery.due_at, now()))).where(*waiting).correlate(Task).scalar_subquery()
-
-
-def _first_words() -> ScalarSelect[str | None]:
-    """What was said of the first of a task's deliveries that failed, or else is unknown."""
-    ended = Delivery.task_id == Task.id, Delivery.status.in_((DeliveryStatus.FAILED, DeliveryStatus.UNKNOWN))
-    first = select(Delivery.reply).where(*ended).order_by(Delivery.status, Delivery.id).limit(1)
-    return first.correlate(Task).scalar_subquery()
-
-
-def give_back(task_id: int, token: str, why: str, wait: float = 0, error: str | None = None) -> Move:
-    """started → queued by the worker that holds it, due again in `wait` seconds."""
-    return (
-        task(*held(task_id, token))
-        .values(
-            status=TaskStatus.QUEUED,
-            due_at=now(wait),
-            rung_at=None,
-            token=None,
-            lease_until=None,
-            why=why,
-            error=func.coalesce(error, Task.error),
-        )
-        .returning(Task.id)
-    )

@@ -80,10 +80,12 @@ async def test_the_download_is_what_the_server_took_though_the_template_has_chan
 ) -> None:
     people = ["홍길동 <hong@example.com>", "anna@example.com"]
     task_id = office.submit(people, rings=False)
-    assert worker.work(task_id, 0) == "finished"
+    worker.work((task_id, 0, "default"))
+    assert office.status(task_id) == "finished"
     change(folder)
     again = office.submit(people, rings=False)
-    assert worker.work(again, 0) == "finished"
+    worker.work((again, 0, "default"))
+    assert office.status(again) == "finished"
     later = {address: taken(office, address) for address in ("hong@example.com", "anna@example.com")}
     office.sink.taken[2:] = []
     for address, changed in later.items():
@@ -107,7 +109,8 @@ async def test_what_nobody_knows_about_is_shown_and_not_called_proven_unless_it_
 ) -> None:
     office.sink.script = lambda step, address: HANG_UP if step == "taken" else None
     heard_nothing = office.submit(1, rings=False)
-    assert worker.work(heard_nothing, 0) == "failed"
+    worker.work((heard_nothing, 0, "default"))
+    assert office.status(heard_nothing) == "failed"
     lost = office.submit(["lost@example.com"], rings=False)
     with office.database.writing() as db:
         held = db.execute(lifecycle.claim(lost, 0, "gone", "worker gone:1")).one()
@@ -129,7 +132,8 @@ async def test_bytes_that_differ_from_those_on_record_are_not_called_exact(
     office: Office, worker: Sender, person: Client
 ) -> None:
     task_id = office.submit(1, rings=False)
-    assert worker.work(task_id, 0) == "finished"
+    worker.work((task_id, 0, "default"))
+    assert office.status(task_id) == "finished"
     with office.database.engine.begin() as connection:
         connection.exec_driver_sql("UPDATE editions SET source = replace(source, 'Welcome', 'Farewell')")
     page = await (await person.get(at(task_id, "r0@example.com"))).get_data(as_text=True)
@@ -142,12 +146,13 @@ def test_every_attempt_is_written_at_its_own_instant_and_what_was_put_back_was_n
 ) -> None:
     office.sink.script = lambda step, address: "450 4.2.1 later" if step == "end" else None
     task_id = office.submit(1, rings=False)
-    assert worker.work(task_id, 0) == "queued"
+    worker.work((task_id, 0, "default"))
+    assert office.status(task_id) == "queued"
     first = office.one(select(Delivery.written_at, Delivery.digest, Delivery.attempt))
     assert first.digest is not None
     assert first.attempt == 1
     worker.stopping.set()
     other = office.submit(["put@example.com"], rings=False)
-    worker.work(other, 0)
+    worker.work((other, 0, "default"))
     back = office.one(select(Delivery.written_at, Delivery.digest).where(Delivery.task_id == other))
     assert tuple(back) == (None, None)

@@ -1,0 +1,120 @@
+"""Many tasks of one recipient: sent together, each as though it were alone; and a large one that lets them in."""
+
+import time
+from collections import Counter
+
+import pytest
+from sqlalchemy import func, select
+
+from app.tasks.model import Delivery, Task, TaskEvent
+from tests.parts import Office, wait_until
+from tests.sink import HANG_UP
+
+ENDED = select(func.count()).where(Task.status.in_(("finished", "failed")))
+
+
+def ended(office: Office, n: int, seconds: float = 30) -> None:
+    wait_until(lambda: office.one(ENDED)[0] == n, seconds, f"{n} tasks have ended")
+
+
+def test_what_rings_at_once_is_claimed_together_and_sent_once_each(office: Office) -> None:
+    for n in range(25):
+        office.submit([f"r{n}@example.com"])
+    with office.worker():
+        ended(office, 25)
+    times = Counter(at for (at,) in office.all(select(Delivery.written_at)))  # when they were marked
+    assert (sum(times.values()), max(times.values())) == (25, 10)
+    assert office.sink.addresses == Counter(f"r{n}@example.com" for n in range(25))
+    assert sum(office.rings.waiting().values()) == 0
+
+
+def test_the_more_urgent_ones_go_first(office: Office) -> None:
+    for n in range(12):
+        office.submit([f"low{n}@example.com"], queue="low")
+    for n in range(12):
+        office.submit([f"high{n}@example.com"], queue="high")
+    with office.worker():
+        ended(office, 24)
+    first = [taken.address[:4] for taken in office.sink.taken[:12]]
+    assert first == ["high"] * 12
+
+
+def test_each_has_an_answer_of_its_own(office: Office) -> None:
+    replies = {"r3@example.com": "550 5.1.1 no such user", "r5@example.com": "451 4.7.1 greylisted"}
+    office.sink.script = lambda step, address: replies.get(address) if step == "rcpt" else None
+    ids = {n: office.submit([f"r{n}@example.com"]) for n in range(8)}
+    with office.worker():
+        ended(office, 7)
+        office.wait_for(ids[5], "queued")
+    found = {
+        row.task_id: (row.status, row.reply)
+        for row in office.all(select(Delivery.task_id, Delivery.status, Delivery.reply))
+    }
+    assert found[ids[3]] == ("failed", "550 5.1.1 no such user")
+    assert found[ids[5]] == ("queued", "451 4.7.1 greylisted")
+    assert [found[ids[n]][0] for n in (0, 1, 2, 4, 6, 7)] == ["sent"] * 6
+    assert office.status(ids[3]) == "failed"
+
+
+@pytest.mark.parametrize("step", ["mail", "end"])
+def test_a_server_in_trouble_loses_and_doubles_none_of_them(office: Office, step: str) -> None:
+    """It hangs up at the fourth: before the message, all that are left wait; after it, that one is unknown."""
+    told: list[str] = []
+    which = (4, 5) if step == "mail" else (4,)  # a warm connection that is cut is tried once more
+
+    def script(at: str, address: str) -> str | None:
+        if at == step:
+            told.append(address)
+        return HANG_UP if at == step and len(told) in which else None
+
+    office.sink.script = script
+    ids = [office.submit([f"r{n}@example.com"]) for n in range(10)]
+    with office.worker():
+        wait_until(lambda: office.one(ENDED)[0] == 10, 60, "all have ended")
+    statuses = Counter(office.status(task_id) for task_id in ids)
+    assert statuses == ({"finished": 10} if step == "mail" else {"finished": 9, "failed": 1})
+    assert set(office.sink.addresses.values()) == {1}
+    assert len(office.sink.addresses) == (10 if step == "mail" else 9)
+
+
+def test_one_that_is_stopped_gives_back_what_it_has_not_handed_over(office: Office) -> None:
+    office.sink.script = lambda step, address: 0.4 if step == "end" else None
+    for n in range(10):
+        office.submit([f"r{n}@example.com"])
+    with office.worker():
+        office.sink.wait_for(2)
+    office.sink.script = lambda step, address: None
+    waits = select(func.count()).where(Task.status == "queued")
+    assert office.one(waits)[0] > 0
+    with office.worker():
+        ended(office, 10)
+    assert office.sink.addresses == Counter(f"r{n}@example.com" for n in range(10))
+
+
+def test_a_large_one_lets_the_small_ones_in(office: Office) -> None:
+    office.sink.script = lambda step, address: 0.02 if step == "end" else None
+    large = office.submit(400)
+    with office.worker():
+        office.sink.wait_for(20)
+        began = time.monotonic()
+        small = office.submit(["small@example.com"], queue="high")
+        office.wait_for(small, "finished")
+        took = time.monotonic() - began
+        assert office.status(large) == "started"
+        office.wait_for(large, "finished", seconds=60)
+    assert took < 4  # seconds on a busy machine; the large one takes eight
+    assert office.sink.addresses["small@example.com"] == 1
+    moves = select(func.count()).where(TaskEvent.task_id == large, TaskEvent.address.is_(None))
+    assert office.one(moves)[0] == 3  # queued, started, finished: it was not given back for that
+
+
+def test_many_small_ones_do_not_keep_a_large_one_waiting_for_ever(office: Office) -> None:
+    office.sink.script = lambda step, address: 0.01 if step == "end" else None
+    large = office.submit(15)
+    for n in range(90):
+        office.submit([f"small{n}@example.com"])
+    with office.worker():
+        ended(office, 91)
+    assert office.status(large) == "finished"
+    assert set(office.sink.addresses.values()) == {1}
+    assert "stumbled" not in office.log.read_text()
