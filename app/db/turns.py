@@ -5,7 +5,7 @@ import fcntl
 import os
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 
 from sqlalchemy.engine import make_url
 
@@ -45,8 +45,11 @@ class Turns:
 
     @contextmanager
     def _file(self) -> Iterator[int | None]:
-        # A lock belongs to who opened the file, so each opens it anew.
-        file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600) if self._path else None
+        # A lock belongs to who opened the file, so each opens it anew. Where it can't be had, SQLite decides alone.
+        file = None
+        if self._path:
+            with suppress(OSError):
+                file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
             yield file
         finally:
