@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -365,10 +366,13 @@ async def test_an_address_or_a_method_that_is_none_is_a_problem_as_well(program:
 
 
 async def test_a_program_in_too_much_of_a_hurry_is_told_when_to_come_again(app: Quart, program: Program) -> None:
-    # All at once, so that a slow machine asks in as much of a hurry as a fast one.
+    # All at once; but a machine that is slow enough is in no hurry even so.
     asked = (program.client.post("/api/tasks", headers=program.headers, data=b"{") for _ in range(400))
+    began = time.monotonic()
     late = [answer for answer in await asyncio.gather(*asked) if answer.status_code == 429]
-    assert late, "a hundred at once are possible, four hundred are not"
+    if not late:
+        assert time.monotonic() - began > 2.9, "a hundred at once, and then a hundred a second, are possible"
+        return
     assert late[0].headers["Retry-After"] == "1"
     assert late[0].content_type == "application/problem+json"
 
