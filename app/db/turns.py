@@ -24,6 +24,7 @@ class Turns:
         parsed = make_url(url)
         is_file = parsed.get_backend_name() == "sqlite" and parsed.database not in (None, "", ":memory:")
         self._path = f"{parsed.database}-turn" if is_file else None
+        self._ours = asyncio.Lock()
 
     @contextmanager
     def wait(self) -> Iterator[None]:
@@ -36,12 +37,16 @@ class Turns:
 
     @asynccontextmanager
     async def awaited(self) -> AsyncIterator[None]:
-        """The same, for coroutines."""
-        until = time.monotonic() + self.PATIENCE
-        with self._file() as file:
-            while not _locked(file) and time.monotonic() < until:  # noqa: ASYNC110 (another process sets no event)
-                await asyncio.sleep(self.AGAIN)
+        """The same, for coroutines; of those of one process, one at a time asks for the file."""
+        if not self._path:
             yield
+            return
+        async with self._ours:
+            until = time.monotonic() + self.PATIENCE
+            with self._file() as file:
+                while not _locked(file) and time.monotonic() < until:  # noqa: ASYNC110 (another process sets no event)
+                    await asyncio.sleep(self.AGAIN)
+                yield
 
     @contextmanager
     def _file(self) -> Iterator[int | None]:
