@@ -117,15 +117,17 @@ class DoomedTogether(Together):
     """The same for tasks of one recipient each."""
 
     process: DoomedSender
+    in_hand = False  # whether some message may be in flight: recorded in the same transaction, or of a large task
 
     def _turn(self, done: Any, rung: Any) -> Any:
         doom = self.process.doom
+        self.in_hand = bool(done) or self.process.held is not None
         if done:
             doom.reach("after-reply", done[0].held.task.id)
         marked, left = super()._turn(done, rung)
         if marked:
             doom.reach("after-claim", marked[0].held.task.id)
-        elif done:
+        elif done and self.process.held is None:  # within a large task, some of that is in hand
             doom.reach("after-settle", done[0].held.task.id)
         return marked, left
 
@@ -137,7 +139,7 @@ class DoomedTogether(Together):
     def _claim(self, db: Session, task_ids: list[int]) -> Any:
         marked = super()._claim(db, task_ids)
         if marked:
-            self.process.doom.reach("in-claim", marked[0].held.task.id)
+            self.process.doom.reach("in-mark" if self.in_hand else "in-claim", marked[0].held.task.id)
         return marked
 
 
