@@ -1,14 +1,11 @@
 """`python -m bench lateness`: how late mail leaves on an idle machine, and how soon `--burst N` due at once go."""
 
 import argparse
-import shutil
-import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from math import ceil
-from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -19,12 +16,11 @@ from app.tasks import queries
 from app.tasks.model import Delivery, Task
 from app.tasks.request import Recipient, Request
 from app.tasks.submit import new_deliveries, new_task
+from bench.office import KINDS, an_office
 from tests.chaos.page import machine, table
-from tests.chaos.servers import Databases, Postgres, Sqlite
-from tests.parts import Office, valkey, wait_until
+from tests.parts import Office, wait_until
 from tests.sink import Sink
 
-KINDS: dict[str, Callable[[], Databases]] = {"sqlite": Sqlite, "postgres": Postgres}
 AHEAD = 5.0
 """Seconds between the last task stored and the first one due."""
 
@@ -48,24 +44,16 @@ def main(arguments: Sequence[str]) -> int:
 
 
 @contextmanager
-def an_office(kind: str) -> Iterator[Office]:
+def a_working_office(kind: str) -> Iterator[Office]:
     """With one worker that is alive."""
-    folder, databases = Path(tempfile.mkdtemp(prefix="pdl")), KINDS[kind]()
-    try:
-        with valkey(folder) as redis_url, Sink() as sink:
-            office = Office(databases.new(), redis_url, sink, folder)
-            with office.worker(LOG_LEVEL="WARNING"):
-                wait_until(lambda: office.one(queries.live_workers())[0], 20, "the worker lives")
-                yield office
-            office.close()
-    finally:
-        databases.close()
-        shutil.rmtree(folder)
+    with Sink() as sink, an_office(kind, sink) as office, office.worker(LOG_LEVEL="WARNING"):
+        wait_until(lambda: office.one(queries.live_workers())[0], 20, "the worker lives")
+        yield office
 
 
 def spread(kind: str, tasks: int, seconds: float) -> list[list[str]]:
     """Lateness of tasks of one recipient each, at random instants: until started, and until the body was taken."""
-    with an_office(kind) as office:
+    with a_working_office(kind) as office:
         begin = datetime.now(UTC) + timedelta(seconds=AHEAD + tasks / 100)
         for n in range(tasks):
             office.submit([f"m{n}@example.com"], at=begin + timedelta(seconds=seconds * n / tasks))
@@ -87,7 +75,7 @@ def _figures(name: str, seconds: list[float]) -> list[str]:
 
 def burst(kind: str, tasks: int) -> list[str]:
     """Seconds after the one instant at which all are due."""
-    with an_office(kind) as office:
+    with a_working_office(kind) as office:
         due_at = datetime.now(UTC) + timedelta(seconds=AHEAD + tasks / 1000)
         store(office, tasks, due_at)
         unrung = select(func.count()).where(Task.rung_at.is_(None))

@@ -3,10 +3,8 @@
 import argparse
 import asyncio
 import os
-import shutil
-import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from math import ceil
 from pathlib import Path
@@ -14,14 +12,12 @@ from statistics import median
 
 from playwright.sync_api import Page, sync_playwright
 
+from bench.office import KINDS, an_office
 from tests.browser.conftest import CHROMIUM, QUIET, free_port
 from tests.browser.place import Place
 from tests.chaos.page import machine, table
-from tests.chaos.servers import Databases, Postgres, Sqlite
-from tests.parts import Office, valkey
 from tests.sink import Sink
 
-KINDS: dict[str, Callable[[], Databases]] = {"sqlite": Sqlite, "postgres": Postgres}
 TABS = 200
 TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -55,15 +51,8 @@ def main(arguments: Sequence[str]) -> int:
 
 @contextmanager
 def a_place(kind: str) -> Iterator[Place]:
-    folder, databases = Path(tempfile.mkdtemp(prefix="pdv")), KINDS[kind]()
-    try:
-        with valkey(folder) as redis_url, Sink() as sink:
-            office = Office(databases.new(), redis_url, sink, folder)
-            yield Place(office, free_port())
-            office.close()
-    finally:
-        databases.close()
-        shutil.rmtree(folder)
+    with Sink() as sink, an_office(kind, sink) as office:
+        yield Place(office, free_port())
 
 
 # On the screen

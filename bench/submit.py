@@ -3,13 +3,10 @@
 import argparse
 import asyncio
 import json
-import shutil
-import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from math import ceil
-from pathlib import Path
 from statistics import median
 
 from sqlalchemy import func, select
@@ -17,14 +14,13 @@ from sqlalchemy import func, select
 from app.tasks import queries
 from app.tasks.model import Delivery, DeliveryStatus, Task
 from app.web.people.tokens import new_token
+from bench.office import KINDS, an_office
 from bench.sink import FastSink
 from tests.browser.conftest import free_port
 from tests.browser.place import Place
 from tests.chaos.page import machine, table
-from tests.chaos.servers import Databases, Postgres, Sqlite
-from tests.parts import Office, valkey, wait_until
+from tests.parts import Office, wait_until
 
-KINDS: dict[str, Callable[[], Databases]] = {"sqlite": Sqlite, "postgres": Postgres}
 HEAD = ("POST /api/tasks", "requests/s", "median ms", "p99 ms", "longest ms", "not 201", "mails/s meanwhile")
 BODY = {"template": "email/welcome", "variables": {"name": "Kim"}}
 LARGEST = 10_000
@@ -53,18 +49,11 @@ def main(arguments: Sequence[str]) -> int:
 @contextmanager
 def a_place(kind: str) -> Iterator[Place]:
     """Web and one worker, alive."""
-    folder, databases = Path(tempfile.mkdtemp(prefix="pds")), KINDS[kind]()
-    try:
-        with valkey(folder) as redis_url, FastSink() as sink:
-            office = Office(databases.new(), redis_url, sink, folder)  # type: ignore[arg-type]  # its url is all it needs
-            place = Place(office, free_port())
-            with place.web(), office.worker(LOG_LEVEL="WARNING"):
-                wait_until(lambda: office.one(queries.live_workers())[0], 20, "the worker lives")
-                yield place
-            office.close()
-    finally:
-        databases.close()
-        shutil.rmtree(folder)
+    with FastSink() as sink, an_office(kind, sink) as office:
+        place = Place(office, free_port())
+        with place.web(), office.worker(LOG_LEVEL="WARNING"):
+            wait_until(lambda: office.one(queries.live_workers())[0], 20, "the worker lives")
+            yield place
 
 
 def begin_bulk(office: Office, mails: int) -> None:
