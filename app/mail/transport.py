@@ -6,7 +6,8 @@ import ssl
 from collections.abc import Callable
 from contextlib import suppress
 
-from app.mail.addresses import CONTROLS, Mailbox
+from app.mail.addresses import Mailbox
+from app.mail.envelope import needs_smtputf8, refuse_smuggling, unsuited
 from app.mail.outcome import CUT_OFF, NO_REPLY, NOT_CONNECTED, NOT_TRUSTED, Kind, Outcome, Phase, answered, silent
 from app.mail.server import Server, connect, open_socket, parse_url
 
@@ -48,7 +49,7 @@ class Connection:
         `may_finish` is asked right before the last byte, after which there is no way back; if not: `later`.
         Raises ValueError for what must never reach a server; whatever the network does is an outcome.
         """
-        _refuse_smuggling(envelope_from, to, message)
+        refuse_smuggling(envelope_from, to, message)
         self._may_finish = may_finish
         warm = self._smtp is not None
         outcome = self._attempt(envelope_from, to, message)
@@ -66,7 +67,7 @@ class Connection:
         try:
             smtp = self._smtp = self._smtp or self._open()
             self._at_once = not one_by_one and smtp.has_extn("pipelining")
-            outcome = _unsuited(smtp, envelope_from, to) or self._transact(smtp, envelope_from, to, message)
+            outcome = unsuited(smtp, envelope_from, to) or self._transact(smtp, envelope_from, to, message)
         except OSError as error:
             self._lost = True
             outcome = silent(self._phase, self._sentence(error))
@@ -91,7 +92,7 @@ class Connection:
         """Name both sides and ask for the message to begin; what the server has against it. Where it takes all three
         commands at once (RFC 2920), that is one round trip instead of three.
         """
-        options = " SMTPUTF8 BODY=8BITMIME" if _needs_smtputf8(envelope_from, to) else ""
+        options = " SMTPUTF8 BODY=8BITMIME" if needs_smtputf8(envelope_from, to) else ""
         options += f" SIZE={size}" if smtp.has_extn("size") else ""
         commands = [
             (Phase.mail, f"MAIL FROM:<{envelope_from}>{options}\r\n", 2),
@@ -190,23 +191,3 @@ class Connection:
                 open_socket(self._smtp).settimeout(2)
                 self._smtp.quit()
         self._drop()
-
-
-def _refuse_smuggling(envelope_from: str, to: Mailbox, message: bytes) -> None:
-    if any(CONTROLS.search(address) or set(address) & set("<> ") for address in (envelope_from, to.address)):
-        raise ValueError("an address with a character that no address has")
-    # A bare CR or LF is what servers disagree about, and so what a second message could hide behind.
-    if not message.count(b"\r\n") == message.count(b"\r") == message.count(b"\n"):
-        raise ValueError("a message with a line end that is not CRLF")
-
-
-def _needs_smtputf8(envelope_from: str, to: Mailbox) -> bool:
-    return to.needs_smtputf8 or not envelope_from.isascii()
-
-
-def _unsuited(smtp: smtplib.SMTP, envelope_from: str, to: Mailbox) -> Outcome | None:
-    if not _needs_smtputf8(envelope_from, to) or smtp.has_extn("smtputf8"):
-        return None
-    if not envelope_from.isascii():
-        return Outcome(Kind.trouble, "The mail server cannot send from an address with letters beyond a-z.")
-    return Outcome(Kind.failed, "The mail server cannot send to an address with letters beyond a-z before the @.")
