@@ -10,7 +10,7 @@ from app.db import now
 from app.tasks import drafts
 from app.tasks.books import Draft
 from app.web import postdate
-from app.web.compose.forms import new_key
+from app.web.compose.keys import new_key
 from app.web.i18n import gettext, ngettext
 
 blueprint = Blueprint("discard", __name__)

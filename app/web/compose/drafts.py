@@ -21,7 +21,8 @@ from app.tasks.request import Refused
 from app.web import postdate
 from app.web.compose import from_task
 from app.web.compose.fields import COLUMN, VARIABLE
-from app.web.compose.forms import ID, KEY, Letter, as_id, new_key, read_letter
+from app.web.compose.forms import Letter, read_letter
+from app.web.compose.keys import ID, KEY, as_id, new_key
 from app.web.i18n import gettext
 from app.web.limits import account, address
 from app.web.people.accounts import User

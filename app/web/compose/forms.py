@@ -1,15 +1,10 @@
 """What a person typed into a form: kept as it was typed, and turned into what the core can check."""
 
-import json
 import re
-import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from hashlib import sha256
-
-from quart import abort
 
 from app.mail import N_, Mistake
 from app.mail.addresses import Mailbox, named
@@ -19,12 +14,11 @@ from app.tasks.drafts import task_key
 from app.tasks.model import OnUnknown, Task
 from app.tasks.request import MOST_RECIPIENTS, Mistakes, Recipient, Refused, Request, check
 from app.web.compose.fields import COLUMN, VARIABLE, fields, find, from_columns
+from app.web.compose.keys import KEY, as_id, digest, new_key
 from app.web.compose.moment import Moment, read_moment
 
 MOST_SHOWN = 20  # mistakes at one field; nobody reads more
 SECONDS = re.compile("[0-9]{1,9}")
-KEY = re.compile(r"[0-9a-f-]{36}")
-ID = re.compile("[0-9]{1,18}")
 AS_IT_STANDS = N_(
     "“{braces}” would be in the mail just so: only templates and subjects are filled in. Write the text itself."
 )
@@ -176,39 +170,9 @@ def read_letter(form: Mapping[str, str], zone: str) -> Letter:
     )
 
 
-def as_id(text: str) -> int:
-    """A task's, 0 for none. Anything else is no form of ours; taken for none, it would send a second mail."""
-    if text and not ID.fullmatch(text):
-        abort(400)
-    return int(text or 0)
-
-
 def lines(text: str) -> str:
     """The text with line breaks of one kind: browsers write them as CRLF, whatever they were (HTML, 4.10.21.4)."""
     return text.replace("\r\n", "\n").replace("\r", "\n")
-
-
-def new_key() -> str:
-    """What tells two sendings of the same form from the sending of two forms."""
-    return str(uuid.uuid4())
-
-
-def digest(request: Request) -> str:
-    """A fingerprint of what is asked for: the same for the same mail, whatever surrounds it in the form."""
-    people = [(each.mailbox.address, each.mailbox.name, dict(each.variables)) for each in request.recipients]
-    at = request.scheduled_at.isoformat() if request.scheduled_at else None
-    content = [
-        request.template,
-        people,
-        request.variables,
-        request.subject,
-        request.queue,
-        at,
-        request.zone,
-        request.late_limit,
-        request.on_unknown,
-    ]
-    return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def _some(mistakes: list[Mistake]) -> list[Mistake]:

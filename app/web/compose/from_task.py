@@ -14,7 +14,8 @@ from app.tasks import queries
 from app.tasks.family import head_of
 from app.tasks.model import Task
 from app.web import postdate
-from app.web.compose.forms import Letter, lines, new_key
+from app.web.compose.forms import Letter, lines
+from app.web.compose.keys import new_key
 from app.web.compose.moment import Moment
 from app.web.zone import zone_of
 

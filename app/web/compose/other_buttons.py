@@ -10,7 +10,8 @@ from app.mail import N_, Mistake
 from app.tasks.request import Mistakes
 from app.web import postdate
 from app.web.compose.fields import find
-from app.web.compose.forms import Letter, new_key
+from app.web.compose.forms import Letter
+from app.web.compose.keys import new_key
 from app.web.compose.last_used import last
 from app.web.compose.moment import PICK, picked
 from app.web.compose.recipients import taken

@@ -17,7 +17,8 @@ from app.web import postdate
 from app.web.actions import KeyReused
 from app.web.compose import drafts, edit, from_task, submit
 from app.web.compose.confirm import confirming
-from app.web.compose.forms import ID, Letter, new_key, read_letter
+from app.web.compose.forms import Letter, read_letter
+from app.web.compose.keys import ID, new_key
 from app.web.compose.moment import Moment
 from app.web.compose.other_buttons import grant, wished
 from app.web.compose.render import Notes, page

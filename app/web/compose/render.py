@@ -16,7 +16,8 @@ from app.tasks.model import QUEUES, Task
 from app.tasks.request import Mistakes
 from app.web import postdate
 from app.web.compose import drafts, fields
-from app.web.compose.forms import SECONDS, Letter, Trial, new_key
+from app.web.compose.forms import SECONDS, Letter, Trial
+from app.web.compose.keys import new_key
 from app.web.compose.labels import labels
 from app.web.compose.last_used import last
 from app.web.compose.moment import when

@@ -13,7 +13,7 @@ from app.tasks import bulk, queries
 from app.tasks.books import Bulk
 from app.tasks.model import Task, TaskStatus
 from app.web import postdate
-from app.web.compose.forms import KEY, new_key
+from app.web.compose.keys import KEY, new_key
 from app.web.history.filters import read_asked
 from app.web.i18n import gettext
 from app.web.live.stream import shared

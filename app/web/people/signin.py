@@ -12,7 +12,7 @@ from quart_rate_limiter import RateLimit, rate_limit
 from app.mail import N_
 from app.web import postdate
 from app.web.compose import drafts
-from app.web.compose.forms import new_key
+from app.web.compose.keys import new_key
 from app.web.i18n import gettext
 from app.web.limits import address
 from app.web.people import carried
