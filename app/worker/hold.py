@@ -25,6 +25,9 @@ WAITS = N_("What is left waits for its next attempt.")
 STOPPED = N_("Its worker was stopped.")
 """Why a task is let go of before all of it has ended."""
 
+TURN = 30.0
+"""Seconds for one task, and for one ring with all that follows it; then whatever else is due goes first."""
+
 RENEW = 2.0
 """Seconds between renewals of the lease."""
 

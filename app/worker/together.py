@@ -101,14 +101,17 @@ class Together:
                 handed = Handed(one.delivery, None)
                 in_trouble = done and done[-1].held.trouble
                 if not in_trouble and not one.held.lost and not self.process.stopping.is_set():
-                    sent_from = self.process.mail_from.address
-                    handed = hand_over(one.held, one.delivery, self.process.connection, sent_from)
+                    handed = self._hand_over_one(one)
                 if handed.outcome and handed.outcome.kind is Kind.trouble:
                     one.held.trouble, handed = handed.outcome, Handed(one.delivery, None)
                 elif in_trouble:
                     one.held.trouble = done[-1].held.trouble
                 done.append(One(one.held, one.delivery, handed))
         return done
+
+    def _hand_over_one(self, one: One) -> Handed:
+        with log.task_context(task=one.held.task.id, attempt=one.held.task.attempt):
+            return hand_over(one.held, one.delivery, self.process.connection, self.process.mail_from.address)
 
     def _record(self, db: Session, done: Sequence[One]) -> None:
         """What was handed over, and let go of all: the rest waits for its next attempt, or for the mail server."""

@@ -25,6 +25,7 @@ from app.mail.addresses import parse
 from app.mail.templates import Templates
 from app.mail.transport import Connection, parse_url
 from app.ring import Ringing, Rings, connect
+from app.worker.alone import Alone
 from app.worker.sender import Sender
 from app.worker.serve import serve_with
 from app.worker.timekeeper import Timekeeper
@@ -86,30 +87,36 @@ class DoomedSender(Sender):
     doom: Doom
 
     def work(self, ringing: Ringing) -> None:
-        self.together = DoomedTogether(self)
+        self.alone, self.together = DoomedAlone(self), DoomedTogether(self)
         self.doom.reach("before-claim", ringing[0])
         super().work(ringing)
+
+
+class DoomedAlone(Alone):
+    """The same for one task by itself."""
+
+    process: DoomedSender
 
     def _claim(self, task_id: int, attempt: int) -> Any:
         held, batch = super()._claim(task_id, attempt)
         if held:
-            self.doom.reach("after-claim", task_id)
+            self.process.doom.reach("after-claim", task_id)
         return held, batch
 
     def _turn(self, held: Any, handed: Any) -> Any:
-        self.doom.reach("after-reply", held.task.id)
+        self.process.doom.reach("after-reply", held.task.id)
         batch = super()._turn(held, handed)
         if not batch:
-            self.doom.reach("after-settle", held.task.id)
+            self.process.doom.reach("after-settle", held.task.id)
         return batch
 
     def _next(self, db: Session, held: Any) -> Any:
         """Called inside the claim's transaction, and inside that of each turn, when `self.held` is set."""
         claiming = self.held is None
         if not claiming:
-            self.doom.reach("in-record", held.task.id)
+            self.process.doom.reach("in-record", held.task.id)
         batch: list[Row[Any]] = [*super()._next(db, held)]
-        self.doom.reach("in-claim" if claiming else "in-mark" if batch else "in-settle", held.task.id)
+        self.process.doom.reach("in-claim" if claiming else "in-mark" if batch else "in-settle", held.task.id)
         return batch
 
 
@@ -121,13 +128,13 @@ class DoomedTogether(Together):
 
     def _turn(self, done: Any, rung: Any) -> Any:
         doom = self.process.doom
-        self.in_hand = bool(done) or self.process.held is not None
+        self.in_hand = bool(done) or self.process.alone.held is not None
         if done:
             doom.reach("after-reply", done[0].held.task.id)
         marked, left = super()._turn(done, rung)
         if marked:
             doom.reach("after-claim", marked[0].held.task.id)
-        elif done and self.process.held is None:  # within a large task, some of that is in hand
+        elif done and self.process.alone.held is None:  # within a large task, some of that is in hand
             doom.reach("after-settle", done[0].held.task.id)
         return marked, left
 

@@ -1,0 +1,125 @@
+"""One task by itself, however large: claimed, handed over in small batches, recorded, settled."""
+
+import secrets
+import time
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from sqlalchemy.orm import Session
+
+from app import log
+from app.mail import N_
+from app.mail.outcome import Kind, Outcome
+from app.tasks import lifecycle, sender
+from app.worker import trouble
+from app.worker.handed import Batch, Handed, hand_over, record, tallies, with_faults
+from app.worker.hold import STOPPED, TURN, WAITS, Hold, persist, renewing
+
+if TYPE_CHECKING:
+    from app.worker.sender import Sender
+
+logger = log.get("worker")
+
+TROUBLE = N_("The mail could not be handed over for now. It is tried again.")
+TURN_OVER = N_("Others have their turn; then it goes on.")
+
+LET_IN = 0.5
+"""Seconds within one task, after which small ones go first."""
+
+
+class Alone:
+    """What a sending process does with such a task. `held` is the one that it has in hand."""
+
+    def __init__(self, process: "Sender") -> None:
+        self.process = process
+        self.held: Hold | None = None
+
+    def send(self, task_id: int, attempt: int) -> str:
+        """One task, however large, in small batches. Returns what came of it."""
+        held, batch = self._claim(task_id, attempt)
+        if held is None:
+            return "nothing to do"
+        self.held, let_in = held, time.monotonic()
+        with log.task_context(task=task_id, attempt=held.task.attempt), renewing(self.process.database, [held]):
+            while batch:
+                batch = self._turn(held, [*self._hand_over(held, batch)])
+                if batch and time.monotonic() - let_in > LET_IN:
+                    self.process.let_in()
+                    let_in = time.monotonic()
+        self.held = None
+        logger.info(held.result, task=task_id)
+        return held.result
+
+    def _claim(self, task_id: int, attempt: int) -> tuple[Hold | None, Batch]:
+        """Claim the task and mark its first deliveries, in one transaction."""
+        token, began = secrets.token_hex(8), time.monotonic()
+
+        def claim(db: Session) -> tuple[Hold | None, Batch]:
+            claimed = db.execute(lifecycle.claim(task_id, attempt, token, self.process.name)).first()
+            if claimed is None and db.execute(lifecycle.promote(task_id=task_id)).first():
+                # The ring came from RQ's own scheduler, before any timekeeper: it did the promoter's part.
+                claimed = db.execute(lifecycle.claim(task_id, attempt, token, self.process.name)).first()
+            if claimed is None:
+                return None, []
+            if claimed.attempt > 1:
+                db.execute(lifecycle.lose_strays(task_id, token))
+            held = Hold(claimed, token, began + lifecycle.LEASE)
+            return held, self._next(db, held)
+
+        return persist(self.process.database, claim)
+
+    def _turn(self, held: Hold, handed: Sequence[Handed]) -> Batch:
+        """Record what was handed over and mark what is next, in one transaction."""
+        records = [record(held, each) for each in handed if each.outcome]
+
+        def turn(db: Session) -> Batch:
+            held.lease_end = time.monotonic() + lifecycle.LEASE
+            if db.scalar(lifecycle.keep(held.task.id, held.token, **tallies(records))) is None:
+                held.result = "lost"  # somebody else goes on
+                return []
+            if records:
+                db.connection().execute(lifecycle.record(held.token), with_faults(db, records, held))
+            if untouched := [each.delivery.id for each in handed if not each.outcome]:
+                db.execute(lifecycle.put_back(held.task.id, held.token, untouched))
+            trouble.note(db, [each.outcome for each in handed if each.outcome], bool(held.trouble))
+            return self._next(db, held)
+
+        return persist(self.process.database, turn)
+
+    def _next(self, db: Session, held: Hold) -> Batch:
+        """Mark what is next; where nothing is, or nothing more is to be handed over, let go of the task."""
+        if held.trouble:
+            self._let_go_in_trouble(db, held, held.trouble)
+            return []
+        paused, held.gap, _ = db.execute(sender.state()).one()
+        had_its_turn = time.monotonic() - held.begun > TURN
+        if not self.process.stopping.is_set() and not paused and not had_its_turn:
+            limit, edition = 1 if held.gap else lifecycle.BATCH, self.process.editions.choose(db, held)
+            marked = db.execute(lifecycle.mark(held.task.id, held.token, limit, edition)).all()
+            if marked:
+                return sorted(marked, key=lambda delivery: delivery.id)
+        why = STOPPED if self.process.stopping.is_set() else TROUBLE if paused else TURN_OVER if had_its_turn else WAITS
+        settled = db.execute(lifecycle.settle(held.task.id, held.token, why)).first()
+        held.result = str(settled.status) if settled else "lost"
+        return []
+
+    def _let_go_in_trouble(self, db: Session, held: Hold, what: Outcome) -> None:
+        held.result = "given back"
+        if self.process.stopping.is_set():  # the connection was cut on purpose, to stop in time
+            db.execute(lifecycle.settle(held.task.id, held.token, STOPPED))
+        else:
+            trouble.give_back(db, [held], what)
+
+    def _hand_over(self, held: Hold, batch: Batch) -> Iterator[Handed]:
+        self.process.editions.stored(held)  # with the marks, whose transaction is committed
+        for delivery in batch:
+            if held.trouble or held.lost or self.process.stopping.is_set():
+                yield Handed(delivery, None)
+                continue
+            self.process.stopping.wait(held.gap)
+            handed = hand_over(held, delivery, self.process.connection, self.process.mail_from.address)
+            if handed.outcome and handed.outcome.kind is Kind.trouble:
+                held.trouble = handed.outcome
+                yield Handed(delivery, None)
+            else:
+                yield handed
