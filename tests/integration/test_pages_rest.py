@@ -109,6 +109,17 @@ async def test_one_person_of_a_table_comes_back_with_fields_and_no_table(person:
     assert 'name="variables.name" value="Mr. Bo"' in form
 
 
+async def test_what_is_put_off_days_after_the_mail_began_has_further_attempts(
+    person: Client, database: Database
+) -> None:
+    store(database, "anna@example.com", "bo@example.com")
+    with database.writing() as db:
+        db.execute(update(Task).values(started_at=datetime.now(UTC) - timedelta(days=3)))
+    answer(database, 1, {"bo@example.com": "451 4.7.1 greylisted, try again in 5 minutes"})
+    assert task(database).status == "queued"
+    assert "Next attempt" in await page_of(person, "/tasks/1")
+
+
 async def test_those_who_need_a_look_come_first_and_the_others_as_they_were_given(
     person: Client, database: Database
 ) -> None:
