@@ -33,22 +33,26 @@ class Alone:
     def __init__(self, process: "Sender") -> None:
         self.process = process
         self.held: Hold | None = None
+        self._batch: Batch = []
 
-    def send(self, task_id: int, attempt: int) -> str:
-        """One task, however large, in small batches. Returns what came of it."""
-        held, batch = self._claim(task_id, attempt)
-        if held is None:
-            return "nothing to do"
-        self.held, let_in = held, time.monotonic()
-        with log.task_context(task=task_id, attempt=held.task.attempt), renewing(self.process.database, [held]):
+    def begin(self, task_id: int, attempt: int) -> bool:
+        """Take it up, as far as its row agrees. Returns whether there is something to `send`."""
+        self.held, self._batch = self._claim(task_id, attempt)
+        return self.held is not None
+
+    def send(self) -> None:
+        """Send it, until all of it has ended, or it is to be let go of."""
+        if not (held := self.held):
+            return
+        batch, let_in = self._batch, time.monotonic()
+        with log.task_context(task=held.task.id, attempt=held.task.attempt), renewing(self.process.database, [held]):
             while batch:
                 batch = self._turn(held, [*self._hand_over(held, batch)])
                 if batch and time.monotonic() - let_in > LET_IN:
                     self.process.let_in()
                     let_in = time.monotonic()
         self.held = None
-        logger.info(held.result, task=task_id)
-        return held.result
+        logger.info(held.result, task=held.task.id)
 
     def _claim(self, task_id: int, attempt: int) -> tuple[Hold | None, Batch]:
         """Claim the task and mark its first deliveries, in one transaction."""

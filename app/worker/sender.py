@@ -22,7 +22,7 @@ from app.mail.transport import Connection, parse_url
 from app.ring import Ringing, Rings, connect
 from app.tasks import lifecycle
 from app.tasks.retries import wait_for_sender
-from app.worker.alone import LET_IN, Alone
+from app.worker.alone import Alone
 from app.worker.editions import Editions
 from app.worker.hold import TURN, Hold, persist
 from app.worker.together import Together
@@ -75,10 +75,11 @@ class Sender:
         self._until = time.monotonic() + TURN  # then RQ has its worker back, which shows that it lives
         rung = [ringing, *self.more(lifecycle.BATCH - 1)]
         while rung:
-            others, began = self.together.send(rung), time.monotonic()
-            while others and time.monotonic() - began < LET_IN:
-                self.alone.send(*others.pop(0)[:2])
-            self._ring_again(others)
+            others = self.together.send(rung)
+            while others and not self.alone.begin(*others.pop(0)[:2]):
+                pass
+            self._ring_again(others)  # another worker may come to them first
+            self.alone.send()
             rung = self.more()
 
     def more(self, most: int = lifecycle.BATCH) -> list[Ringing]:

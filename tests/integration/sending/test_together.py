@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import func, select
 
 from app.tasks.model import Delivery, Task, TaskEvent
+from app.tasks.reconcile import repairs
 from tests.parts import Office, wait_until
 from tests.sink import HANG_UP
 
@@ -93,7 +94,7 @@ def test_one_that_is_stopped_gives_back_what_it_has_not_handed_over(office: Offi
 
 def test_a_large_one_lets_the_small_ones_in(office: Office) -> None:
     office.sink.script = lambda step, address: 0.02 if step == "end" else None
-    large = office.submit(400)
+    large, next_one = office.submit(400), office.submit(2)
     with office.worker():
         office.sink.wait_for(20)
         began = time.monotonic()
@@ -102,10 +103,12 @@ def test_a_large_one_lets_the_small_ones_in(office: Office) -> None:
         took = time.monotonic() - began
         assert office.status(large) == "started"
         office.wait_for(large, "finished", seconds=60)
+        office.wait_for(next_one, "finished")
     assert took < 4  # seconds on a busy machine; the large one takes eight
     assert office.sink.addresses["small@example.com"] == 1
     moves = select(func.count()).where(TaskEvent.task_id == large, TaskEvent.address.is_(None))
     assert office.one(moves)[0] == 3  # queued, started, finished: it was not given back for that
+    assert {n for _, n, _ in office.all(repairs())} == {0}, "the ring of the next one was given back, not lost"
 
 
 def test_many_small_ones_do_not_keep_a_large_one_waiting_for_ever(office: Office) -> None:
@@ -116,5 +119,7 @@ def test_many_small_ones_do_not_keep_a_large_one_waiting_for_ever(office: Office
     with office.worker():
         ended(office, 91)
     assert office.status(large) == "finished"
+    order = [taken.address for taken in office.sink.taken]
+    assert order.index("r0@example.com") < 20, "it came first, and goes before those that come after it"
     assert set(office.sink.addresses.values()) == {1}
     assert "stumbled" not in office.log.read_text()
