@@ -30,6 +30,12 @@ KEPT = 60
 TIMEOUT = 3600
 """Seconds a ring may take: a backstop, far above a worker's turn and the longest wait for a mail server's answer."""
 
+IN_HAND = 5
+"""Seconds for which a ring that a worker took counts as being there: it comes to it, or gives it back."""
+
+TAKEN = "postdate:taken"
+"""A sorted set of the ids of those, by when they were taken (seconds of Redis's clock)."""
+
 Ringing = tuple[int, int, str]
 """A task's id, the attempt to ring for, and its queue."""
 
@@ -82,11 +88,12 @@ class Rings:
         self._queues = {
             name: Queue(name, connection=redis, serializer=JSONSerializer, job_class=RingJob) for name in QUEUES
         }
+        self._take = redis.register_script(_TAKE)
 
     def ring(self, ringings: Iterable[Ringing]) -> None:
         """Put rings into their queues, in one trip each; what was entered for later is taken out of there first."""
         by_queue: dict[str, list[Ringing]] = {}
-        for ringing in ringings:
+        for ringing in dict.fromkeys(ringings):  # a task may have been rung for twice
             by_queue.setdefault(ringing[2], []).append(ringing)
         for name, some in by_queue.items():
             queue = self._queues[name]
@@ -137,20 +144,20 @@ class Rings:
         """Take up to `most` rings out of their queues, the most urgent first, as RQ would do one by one. What is taken
         is gone: whoever does not come to it leaves a row that is rung for again.
         """
-        found: list[Ringing] = []
-        for name, queue in self._queues.items():
-            ids: Any = self.redis.lpop(queue.key, most - len(found)) if len(found) < most else None
-            found += [(int(known[1]), int(known[2]), name) for each in ids or () if (known := _ID.fullmatch(each))]
-        if found:
-            self.redis.delete(*(RingJob.key_for(job_id(ringing)) for ringing in found))
-        return found
+        keys = [queue.key for queue in self._queues.values()]
+        taken: Any = self._take(keys=[*keys, TAKEN], args=[most, RingJob.redis_job_namespace_prefix, IN_HAND])
+        found = [(_ID.fullmatch(ring), QUEUES[queue - 1]) for queue, ring in taken]
+        return [(int(known[1]), int(known[2]), name) for known, name in found if known]
 
     def present(self) -> set[str]:
-        """The ids of all rings that wait in a list: by membership, never by a job's status.
+        """The ids of all rings that wait in a list, or were taken out just now: by membership, never by a job's status.
 
-        Those in a worker's hands are not among them: a row that is still queued was not claimed, whatever RQ believes.
+        Those in a worker's hands for longer are not among them: a row that is still queued was not claimed, whatever
+        RQ believes.
         """
+        seconds, _ = self.redis.time()
         with self.redis.pipeline(transaction=False) as pipe:
+            pipe.zrange(TAKEN, seconds - IN_HAND, "+inf", byscore=True)
             for queue in self._queues.values():
                 pipe.lrange(queue.key, 0, -1)
             replies = pipe.execute()
@@ -179,6 +186,21 @@ class News:
             self._subscription.subscribe(self.CHANNEL)
         self._subscription.get_message(timeout=seconds)
 
+
+# One trip, and no moment at which a ring is neither in its list nor among those that were taken.
+_TAKE = """
+local most, now, found = tonumber(ARGV[1]), tonumber(redis.call('TIME')[1]), {}
+for n = 1, #KEYS - 1 do
+    local rings = most > #found and redis.call('LPOP', KEYS[n], most - #found) or {}
+    for _, ring in ipairs(rings) do
+        found[#found + 1] = {n, ring}
+        redis.call('ZADD', KEYS[#KEYS], now, ring)
+        redis.call('DEL', ARGV[2] .. ring)
+    end
+end
+redis.call('ZREMRANGEBYSCORE', KEYS[#KEYS], '-inf', now - ARGV[3] - 1)
+return found
+"""
 
 _ID = re.compile(rb"task-([0-9]{1,19})-([0-9]{1,9})")
 

@@ -48,7 +48,8 @@ def test_a_late_answer_brings_no_fields_of_a_template_chosen_before(page: Page) 
     held: list[Route] = []
     page.route("**/compose", lambda route: route.continue_() if held else held.append(route))
     page.locator("#template").select_option("email/reminder")
-    page.wait_for_timeout(200)
+    while not held:
+        page.wait_for_timeout(20)
     page.locator("#template").select_option("email/welcome")
     page.wait_for_timeout(500)  # for its answer, were it asked for beside the first
     with page.expect_response("**/compose") as late:

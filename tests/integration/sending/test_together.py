@@ -6,6 +6,7 @@ from collections import Counter
 import pytest
 from sqlalchemy import func, select
 
+from app.ring import IN_HAND
 from app.tasks.model import Delivery, Task, TaskEvent
 from app.tasks.reconcile import repairs
 from tests.parts import Office, wait_until
@@ -27,6 +28,27 @@ def test_what_rings_at_once_is_claimed_together_and_sent_once_each(office: Offic
     assert (sum(times.values()), max(times.values())) == (25, 10)
     assert office.sink.addresses == Counter(f"r{n}@example.com" for n in range(25))
     assert sum(office.rings.waiting().values()) == 0
+
+
+def test_rings_are_taken_the_most_urgent_first_and_count_as_there_for_a_while(office: Office) -> None:
+    ringings = [(n, 0, queue) for n, queue in enumerate(("low", "default", "default", "high"), start=1)]
+    office.rings.ring(ringings)
+    assert office.rings.take(2) == [(4, 0, "high"), (2, 0, "default")]
+    assert office.rings.waiting() == {"high": 0, "default": 1, "low": 1}
+    assert office.rings.present() == {f"task-{n}-0" for n in range(1, 5)}
+    time.sleep(IN_HAND + 1.1)  # Redis counts whole seconds
+    assert office.rings.present() == {"task-1-0", "task-3-0"}
+    assert office.rings.take(10) == [(3, 0, "default"), (1, 0, "low")]
+    assert office.rings.take(10) == []
+
+
+def test_large_ones_that_were_rung_for_twice_are_sent_once(office: Office) -> None:
+    tasks = [office.submit(3) for _ in range(3)]
+    office.rings.ring([(task_id, 0, "default") for task_id in tasks])
+    with office.worker():
+        ended(office, 3)
+    assert set(office.sink.addresses.values()) == {3}
+    assert "stumbled" not in office.log.read_text()
 
 
 def test_the_more_urgent_ones_go_first(office: Office) -> None:
