@@ -5,7 +5,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -29,6 +28,7 @@ from app.tasks.request import Recipient, Request, check
 from app.tasks.submit import new_deliveries, new_task
 from app.worker.handed import Handed, record, tallies, with_faults
 from app.worker.hold import Hold
+from tests.forked import Forked
 from tests.sink import Sink
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -53,16 +53,9 @@ def valkey(folder: Path) -> Iterator[str]:
 
 
 @contextmanager
-def command(name: str, env: Mapping[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
+def command(name: str, env: Mapping[str, str], log: Path) -> Iterator[Forked]:
     """`python -m app NAME` with these settings and no others, its lines in `log`, stopped with SIGTERM at the end."""
-    with log.open("ab") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "app", name],
-            env={**bare_environment(), **env},
-            cwd=log.parent,
-            stdout=output,
-            stderr=output,
-        )
+    process = Forked(name, {**bare_environment(), **env}, log.parent, log)
     try:
         yield process
     finally:
@@ -107,7 +100,7 @@ class Office:
         self.rings.redis.close()
 
     @contextmanager
-    def worker(self, **settings: str) -> Iterator[subprocess.Popen[bytes]]:
+    def worker(self, **settings: str) -> Iterator[Forked]:
         """A real one, in a process of its own, stopped with SIGTERM at the end of the block."""
         with command("worker", self.env | settings, self.log) as process:
             yield process

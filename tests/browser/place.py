@@ -4,13 +4,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException, HTTPResponse
-from subprocess import Popen
 
 from playwright.sync_api import Browser, BrowserContext
 
 from app.config import read_settings
 from app.tasks import lifecycle
 from app.web.people.accounts import sign_in_link
+from tests.forked import Forked
 from tests.parts import Office, command, wait_until
 
 
@@ -27,11 +27,11 @@ class Place:
         return f"http://127.0.0.1:{self.port}"
 
     @contextmanager
-    def web(self) -> Iterator[Popen[bytes]]:
+    def web(self) -> Iterator[Forked]:
         """Serving."""
         env = self.office.env | {"PORT": str(self.port), "LOG_LEVEL": "WARNING"}
         with command("web", env, self.office.log) as process:
-            wait_until(self.answers, 20, "web answers")
+            wait_until(self.answers, 60, "web answers")
             if not self.cookie:
                 self._sign_in()
             yield process
