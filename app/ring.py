@@ -91,21 +91,24 @@ class Rings:
         self._take = redis.register_script(_TAKE)
 
     def ring(self, ringings: Iterable[Ringing]) -> None:
-        """Put rings into their queues, in one trip each; what was entered for later is taken out of there first."""
+        """Put rings into their queues, in one trip; what was entered for later is taken out of there first."""
         by_queue: dict[str, list[Ringing]] = {}
         for ringing in dict.fromkeys(ringings):  # a task may have been rung for twice
             by_queue.setdefault(ringing[2], []).append(ringing)
-        for name, some in by_queue.items():
-            queue = self._queues[name]
-            self.redis.zrem(queue.scheduled_job_registry.key, *(job_id(ringing) for ringing in some))
-            queue.enqueue_many(
-                [
-                    Queue.prepare_data(
-                        FUNCTION, args=ringing[:2], job_id=job_id(ringing), timeout=TIMEOUT, **_options(ringing)
-                    )
-                    for ringing in some
-                ]
-            )
+        with self.redis.pipeline() as pipe:
+            for name, some in by_queue.items():
+                queue = self._queues[name]
+                pipe.zrem(queue.scheduled_job_registry.key, *(job_id(ringing) for ringing in some))
+                queue.enqueue_many(
+                    [
+                        Queue.prepare_data(
+                            FUNCTION, args=ringing[:2], job_id=job_id(ringing), timeout=TIMEOUT, **_options(ringing)
+                        )
+                        for ringing in some
+                    ],
+                    pipeline=pipe,
+                )
+            pipe.execute()
 
     def ring_at(self, ringing: Ringing, due_at: datetime) -> None:
         """Enter a ring for later; see `enter`."""

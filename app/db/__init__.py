@@ -66,10 +66,13 @@ class Database:
 
 
 class AsyncDatabase:
-    """The web's way in: the same two doors, awaited."""
+    """The web's way in: the same two doors, awaited. `in_thread` has them for threads: there, many statements are one
+    trip.
+    """
 
     def __init__(self, url: str) -> None:
         self._turns = Turns(url)
+        self.in_thread = Database(url)
         self.engine = create_async_engine(_url(url, is_async=True), **_options(url))
         _prepare(self.engine.sync_engine)
         self._writer = self.engine.execution_options(writes=True)
@@ -86,6 +89,7 @@ class AsyncDatabase:
             yield session
 
     async def close(self) -> None:
+        self.in_thread.close()
         await self.engine.dispose()
 
 

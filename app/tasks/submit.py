@@ -72,8 +72,8 @@ def columns(given: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def new_task(request: Request) -> ReturningInsert[int]:
-    """The task's row. Returns its id; the database writes its first event and its count in the same statement."""
+def new_task(request: Request) -> ReturningInsert[*tuple[Any, ...]]:
+    """The task's row, which it returns; the database writes its first event and its count in the same statement."""
     more = {
         "idempotency_key": request.key,
         "request_hash": request.digest,
@@ -81,14 +81,15 @@ def new_task(request: Request) -> ReturningInsert[int]:
         "instead_of": request.instead_of,
     }
     given = content(request) | more | {"created_by": request.by}
-    return cast(ReturningInsert[int], Prepared(_new_task(tuple(given)), {f"in_{name}": given[name] for name in given}))
+    values = {f"in_{name}": given[name] for name in given}
+    return cast(ReturningInsert[*tuple[Any, ...]], Prepared(_new_task(tuple(given)), values))
 
 
 @cache
-def _new_task(names: tuple[str, ...]) -> ReturningInsert[int]:
+def _new_task(names: tuple[str, ...]) -> ReturningInsert[*tuple[Any, ...]]:
     types: Any = {"undo": Float(), "waits": Boolean()}
     given = {name: bindparam(f"in_{name}", type_=types.get(name) or Task.__table__.c[name].type) for name in names}
-    return insert(Task).values(columns(given)).returning(Task.id)
+    return insert(Task).values(columns(given)).returning(*Task.__table__.c)
 
 
 def new_deliveries(request: Request, task_id: int, domain: str) -> tuple[Insert, list[dict[str, Any]]]:

@@ -6,6 +6,7 @@ task/      one mail: its page, its recipients' pages, what can still be done to 
 people/    who may come in: accounts, signing in, tokens, forms that wait for a sign-in
 api/       the JSON calls, and what monitors ask                 live/  pages that change by themselves
 actions    what people and programs do to tasks: pages and JSON calls do it through here, and so in one way
+intake     where new tasks are stored, whatever waits in one transaction   teller  tells Redis of what was stored
 security   who asks, and from which site                        limits  how often somebody may come
 i18n       Korean and English                                   zone    in which zone a page shows times
 reading    a mail as a person may see it                        mailbox what would have left this machine

@@ -5,30 +5,23 @@ is away, the timekeeper and the reconciler find the row.
 """
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
 from sqlalchemy import Row
-from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncSession
-from werkzeug.exceptions import NotFound
 
 from app.db import AsyncDatabase, rows
 from app.mail.templates import Templates
 from app.ring import QUEUES, Rings, ringing_of
-from app.tasks import drafts, family, lifecycle, queries
+from app.tasks import drafts, lifecycle, queries
 from app.tasks.model import Task, TaskStatus
 from app.tasks.request import Refused, Request, check
-from app.tasks.submit import new_deliveries, new_task, titled
+from app.tasks.submit import new_deliveries, titled
+from app.web.intake import Intake, KeyReused, check_family
 from app.web.task.undo import Undo
 from app.web.teller import Teller
-
-
-class KeyReused(Exception):  # noqa: N818 (it is no fault of the program's)
-    """The idempotency key came before, with another request."""
 
 
 class _Nothing(Exception):  # noqa: N818
@@ -44,35 +37,25 @@ class Actions:
         self.templates = templates
         self.domain = domain
         self._teller = Teller()
+        self._intake = Intake(database.in_thread, domain, self._ring_for)
 
     async def submit(self, request: Request) -> Task:
         """Store the task, then ring. The same key with the same request gives the task stored the first time.
 
         Raises Refused where something is wrong with the request, KeyReused where its key belongs to another one.
         """
-        if request.key and (known := await self._known(request)):
-            return known
-        request = await self._checked(request)
         try:
-            task = await self._store(request)
-        except IntegrityError:
-            known = await self._known(request)  # somebody with the same key was faster
-            if known is None:
-                raise
-            return known
-        self._tell(partial(self._ring, task))
-        return task
+            request = await asyncio.to_thread(self._checked, request)
+        except Refused:
+            if known := await self._known(request):  # when it came first, nothing was wrong with it
+                return known
+            raise
+        return await self._intake.store(request)
 
-    async def _checked(self, request: Request) -> Request:
-        if mistakes := await asyncio.to_thread(check, request, self.templates):
+    def _checked(self, request: Request) -> Request:
+        if mistakes := check(request, self.templates):
             raise Refused(mistakes)
-        return await asyncio.to_thread(titled, request, self.templates)
-
-    def _ring(self, task: Task) -> None:
-        if task.status == TaskStatus.QUEUED:
-            self.rings.ring([ringing_of(task)])
-        else:
-            self.rings.ring_at(ringing_of(task), task.due_at)
+        return titled(request, self.templates)
 
     async def _known(self, request: Request) -> Task | None:
         if request.key is None:
@@ -83,47 +66,45 @@ class Actions:
             raise KeyReused
         return known
 
-    async def _store(self, request: Request) -> Task:
-        async with self.database.writing() as db:
-            if request.instead_of:
-                request = await self._check_family(db, request)
-            task_id = (await db.execute(new_task(request))).scalar_one()
-            await db.execute(*new_deliveries(request, task_id, self.domain))
-            if request.key:
-                await db.execute(drafts.sent(request.key))
-            task: Task = (await db.execute(queries.task(task_id))).scalar_one()
-        return task
+    def _ring_for(self, tasks: Sequence[Task]) -> None:
+        self._tell(partial(self._ring, tasks))
 
-    async def _check_family(self, db: AsyncSession, request: Request, but: int | None = None) -> Request:
-        """The request with its family's head. Raises Refused where somebody would get another one of these besides."""
-        head = await db.scalar(family.head(request.instead_of or 0))
-        if head is None:
-            raise NotFound
-        await db.execute(lifecycle.plan(head))  # nobody retries that one meanwhile
-        family.check(request, await db.scalars(family.reached(head, but)))
-        return replace(request, instead_of=head)
+    def _ring(self, tasks: Sequence[Task]) -> None:
+        now: list[Task] = []
+        later: list[Task] = []
+        for task in tasks:
+            (now if task.status == TaskStatus.QUEUED else later).append(task)
+        if now:
+            self.rings.ring([ringing_of(task) for task in now])
+        if later:
+            self.rings.enter([(ringing_of(task), task.due_at) for task in later])
 
     async def edit(self, task_id: int, request: Request, seen: lifecycle.Version, changed: list[str]) -> Task | None:
         """The task as the request says, if nobody had begun it, or changed what was `seen`; see lifecycle.edit.
 
         Raises Refused where something is wrong with the request.
         """
-        request = await self._checked(request)
-        async with self.database.writing() as db:
+        request = await asyncio.to_thread(self._checked, request)
+        task = await asyncio.to_thread(self._edit, task_id, request, seen, changed)
+        if task:
+            self._tell(partial(self._ring_anew, task))
+        return task
+
+    def _edit(self, task_id: int, request: Request, seen: lifecycle.Version, changed: list[str]) -> Task | None:
+        with self.database.in_thread.writing() as db:
             if request.instead_of:
-                await self._check_family(db, request, but=task_id)
-            if (await db.execute(lifecycle.edit(task_id, request, seen, changed))).first() is None:
+                check_family(db, request, but=task_id)
+            if db.execute(lifecycle.edit(task_id, request, seen, changed)).first() is None:
                 return None
-            await db.execute(lifecycle.clear(task_id))
-            await db.execute(*new_deliveries(request, task_id, self.domain))
-            await db.execute(drafts.sent(request.key or ""))
-            task: Task = (await db.execute(queries.task(task_id))).scalar_one()
-        self._tell(partial(self._ring_anew, task))
+            db.execute(lifecycle.clear(task_id))
+            db.execute(*new_deliveries(request, task_id, self.domain))
+            db.execute(drafts.sent(request.key or ""))
+            task: Task = db.execute(queries.task(task_id)).scalar_one()
         return task
 
     def _ring_anew(self, task: Task) -> None:
         self.rings.take_back([(task.id, task.attempt, name) for name in QUEUES])  # it may have changed its queue
-        self._ring(task)
+        self._ring([task])
 
     async def cancel(self, task_id: int, by: str) -> Undo | None:
         """If the task was still waiting, it never goes out now; how to take that back."""
@@ -206,5 +187,6 @@ class Actions:
         self._teller.tell(message)
 
     async def close(self) -> None:
-        """Wait for what is being told, but not for long."""
+        """Wait for what is being stored, and for what is being told, but not for long."""
+        await self._intake.close()
         await self._teller.close()

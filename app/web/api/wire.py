@@ -4,7 +4,6 @@ import base64
 import binascii
 import json
 import re
-from asyncio import to_thread
 from typing import Any, NoReturn, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -25,12 +24,8 @@ NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 # In
 
 
-async def read_json() -> Any:
-    """The body, whatever its Content-Type says. Raises Problem (400) for what is not JSON, or no text."""
-    return await to_thread(_parse, await request.get_data())
-
-
-def _parse(body: str | bytes) -> Any:
+def read_json(body: str | bytes) -> Any:
+    """A body, whatever its Content-Type says. Raises Problem (400) for what is not JSON, or no text."""
     try:
         raw = json.loads(body, parse_constant=_no_number)
         text = json.dumps(raw, ensure_ascii=False, allow_nan=False)

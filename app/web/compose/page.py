@@ -14,7 +14,6 @@ from app.tasks import queries
 from app.tasks.model import Task
 from app.tasks.request import Refused, Request
 from app.web import postdate
-from app.web.actions import KeyReused
 from app.web.compose import drafts, edit, from_task, submit
 from app.web.compose.confirm import confirming
 from app.web.compose.forms import Letter, read_letter
@@ -23,6 +22,7 @@ from app.web.compose.moment import Moment
 from app.web.compose.other_buttons import grant, wished
 from app.web.compose.render import Notes, page
 from app.web.i18n import gettext
+from app.web.intake import KeyReused
 from app.web.task.about import begun
 from app.web.zone import shown_zone
 

@@ -7,11 +7,11 @@ from werkzeug.wrappers import Response
 from app.tasks.model import Task, TaskStatus
 from app.tasks.request import Request
 from app.web import i18n, postdate
-from app.web.actions import KeyReused
 from app.web.compose.forms import Letter
 from app.web.compose.last_used import remember
 from app.web.compose.recipients import left_out
 from app.web.i18n import gettext, people
+from app.web.intake import KeyReused
 from app.web.zone import zone_of
 
 

@@ -15,12 +15,12 @@ from app.mail.sandbox import subject_part
 from app.mail.templates import SUBJECT_LIMIT
 from app.tasks.request import Mistakes, Recipient, Refused, Request, check
 from app.web import postdate
-from app.web.actions import KeyReused
 from app.web.compose.fields import find
 from app.web.compose.forms import Letter, Trial, read_letter
 from app.web.compose.keys import KEY, digest, new_key
 from app.web.compose.last_used import remember_test
 from app.web.compose.render import Notes, page
+from app.web.intake import KeyReused
 from app.web.limits import account
 from app.web.zone import shown_zone
 

@@ -1,13 +1,14 @@
 """Tokens for programs: made at the terminal, shown once, kept as hashes, revoked on the account page."""
 
+import asyncio
 import secrets
 from datetime import datetime
 
-from sqlalchemy import Integer, String, delete, insert, select
+from sqlalchemy import Integer, Select, String, delete, insert, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.db import AsyncDatabase, Base, Database, now
+from app.db import AsyncDatabase, Base, Database, now, prepared
 from app.web.people.accounts import digest
 
 LONGEST_TOKEN_NAME = 64
@@ -39,9 +40,18 @@ def new_token(database: Database, name: str) -> str:
 
 async def token_name(database: AsyncDatabase, token: str) -> str | None:
     """Whose token it is."""
-    async with database.reading() as db:
-        name: str | None = await db.scalar(select(ApiToken.name).where(ApiToken.digest == digest(token)))
-    return name
+
+    def name() -> str | None:
+        with database.in_thread.reading() as db:
+            found: str | None = db.scalar(_named(digest(token)))
+        return found
+
+    return await asyncio.to_thread(name)
+
+
+@prepared
+def _named(digest: str) -> Select[str]:
+    return select(ApiToken.name).where(ApiToken.digest == digest)
 
 
 async def all_tokens(database: AsyncDatabase) -> list[ApiToken]:

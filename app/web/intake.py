@@ -1,0 +1,139 @@
+"""Where new tasks are stored: what comes in while some are being stored goes into the next transaction, together."""
+
+import asyncio
+from asyncio import Future
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from sqlalchemy.exc import IntegrityError, OperationalError, SQLAlchemyError
+from sqlalchemy.orm import Session
+from werkzeug.exceptions import NotFound
+
+from app.db import Database
+from app.tasks import drafts, family, lifecycle, queries
+from app.tasks.model import Task
+from app.tasks.request import Refused, Request
+from app.tasks.submit import new_deliveries, new_task
+
+MOST = 1000
+"""Recipients that are stored in one transaction, unless one task has more."""
+
+Waiting = tuple[Request, Future[Task]]
+
+
+class KeyReused(Exception):  # noqa: N818 (it is no fault of the program's)
+    """The idempotency key came before, with another request."""
+
+
+class Intake:
+    """For one event loop. `domain` is the right-hand side of new Message-IDs; `stored` is told of new tasks once they
+    are committed, whether or not whoever asked for them is still there.
+    """
+
+    def __init__(self, database: Database, domain: str, stored: Callable[[Sequence[Task]], None]) -> None:
+        self._database = database
+        self._domain = domain
+        self._stored = stored
+        self._waiting: deque[Waiting] = deque()
+        self._at_work: asyncio.Task[None] | None = None
+
+    async def store(self, request: Request) -> Task:
+        """The task, stored; the one that there is, where the same request came before with the same key.
+
+        Raises KeyReused where another one came with it, and what `check_family` raises.
+        """
+        answer: Future[Task] = asyncio.get_running_loop().create_future()
+        self._waiting.append((request, answer))
+        if self._at_work is None:
+            self._at_work = asyncio.create_task(self._work())
+        return await answer
+
+    async def _work(self) -> None:
+        while self._waiting:
+            some = self._next()
+            try:
+                new, answers = await asyncio.to_thread(self._store, [request for request, _ in some])
+            except Exception as error:  # whatever it is, it is for those who wait
+                new, answers = [], [error] * len(some)
+            if new:
+                self._stored(new)
+            for (_, waiting), answer in zip(some, answers, strict=True):
+                if waiting.done():
+                    continue  # whoever asked has gone
+                if isinstance(answer, Task):
+                    waiting.set_result(answer)
+                else:
+                    waiting.set_exception(answer)
+        self._at_work = None
+
+    def _next(self) -> list[Waiting]:
+        some, recipients = [], 0
+        while self._waiting and recipients < MOST:
+            some.append(self._waiting.popleft())
+            recipients += len(some[-1][0].recipients)
+        return some
+
+    def _store(self, requests: Sequence[Request]) -> tuple[Sequence[Task], Sequence[Task | Exception]]:
+        """The new tasks, and the answer to each request. What the database does not take spoils none of the others."""
+        try:
+            return self._together(requests)
+        except OperationalError:
+            raise  # it is away, or busy: it would be for each of them
+        except SQLAlchemyError:
+            pass
+        new: list[Task] = []
+        answers: list[Task | Exception] = []
+        for request in requests:
+            try:
+                some, answer = self._alone(request)
+            except SQLAlchemyError as error:
+                some, answer = [], [error]
+            new += some
+            answers += answer
+        return new, answers
+
+    def _alone(self, request: Request) -> tuple[Sequence[Task], Sequence[Task | Exception]]:
+        try:
+            return self._together([request])
+        except IntegrityError:  # another process stored the same key between our look and our insert
+            return self._together([request])
+
+    def _together(self, requests: Sequence[Request]) -> tuple[Sequence[Task], Sequence[Task | Exception]]:
+        with self._database.writing() as db:
+            new: list[Task] = []
+            answers = [self._put(db, request, new) for request in requests]
+        return new, answers
+
+    def _put(self, db: Session, request: Request, new: list[Task]) -> Task | Exception:
+        """The task, or why there is none; then nothing was written."""
+        if request.key and (known := db.scalar(queries.task_by_key(request.key))):
+            return known if known.request_hash == request.digest else KeyReused()
+        try:
+            if request.instead_of:
+                request = check_family(db, request)
+        except (Refused, NotFound) as refusal:
+            return refusal
+        task = Task(**db.execute(new_task(request)).one()._mapping)
+        db.execute(*new_deliveries(request, task.id, self._domain))
+        if request.key:
+            db.execute(drafts.sent(request.key))
+        new.append(task)
+        return task
+
+    async def close(self) -> None:
+        """Wait until all is stored that was asked for."""
+        if self._at_work:
+            await self._at_work
+
+
+def check_family(db: Session, request: Request, but: int | None = None) -> Request:
+    """The request with its family's head. Raises Refused where somebody would get another one of these besides, and
+    NotFound where there is no such task.
+    """
+    head = db.scalar(family.head(request.instead_of or 0))
+    if head is None:
+        raise NotFound
+    db.execute(lifecycle.plan(head))  # nobody retries that one meanwhile
+    family.check(request, db.scalars(family.reached(head, but)))
+    return replace(request, instead_of=head)

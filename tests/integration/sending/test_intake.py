@@ -1,0 +1,104 @@
+"""New tasks that come in while others are being stored: in one transaction, and each as though it were alone."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+from sqlalchemy import func, select
+from sqlalchemy.exc import IntegrityError
+from werkzeug.exceptions import NotFound
+
+from app.mail.addresses import parse
+from app.tasks.model import Delivery, Task
+from app.tasks.request import Recipient, Request
+from app.web.intake import Intake, KeyReused
+from tests.parts import Office
+
+Stored = list[list[int]]
+
+
+@pytest.fixture(name="stored")
+def _stored() -> Stored:
+    """The ids of what was told to be stored, each time."""
+    return []
+
+
+@pytest.fixture(name="intake")
+def _intake(office: Office, stored: Stored) -> Intake:
+    return Intake(office.database, "example.com", lambda tasks: stored.append([task.id for task in tasks]))
+
+
+def wanted(*addresses: str, key: str | None = None, digest: str | None = None) -> Request:
+    recipients = [Recipient(parse(address)) for address in addresses]
+    return Request("email/welcome", recipients, "tester", {"name": "Kim"}, key=key, digest=digest, title="Welcome")
+
+
+async def all_of(intake: Intake, requests: Sequence[Request]) -> list[Task | BaseException]:
+    return await asyncio.gather(*map(intake.store, requests), return_exceptions=True)
+
+
+def in_rows(office: Office, what: type[Task] | type[Delivery]) -> int:
+    return int(office.one(select(func.count()).select_from(what))[0])
+
+
+async def test_what_waits_is_stored_together_and_told_of_once(intake: Intake, stored: Stored, office: Office) -> None:
+    tasks = await all_of(intake, [wanted(f"r{n}@example.com") for n in range(10)])
+    assert [task.first_address for task in tasks if isinstance(task, Task)] == [f"r{n}@example.com" for n in range(10)]
+    assert [len(each) for each in stored] == [10], "all of them came before anything was begun"
+    assert in_rows(office, Task) == in_rows(office, Delivery) == 10
+
+
+async def test_a_large_one_is_a_transaction_of_its_own(intake: Intake, stored: Stored) -> None:
+    large = wanted(*(f"r{n}@example.com" for n in range(1001)))
+    await all_of(intake, [large, wanted("a@example.com"), wanted("b@example.com")])
+    assert [len(each) for each in stored] == [1, 2]
+
+
+async def test_each_has_its_own_answer(intake: Intake, stored: Stored, office: Office) -> None:
+    await intake.store(wanted("first@example.com", key="k1", digest="a"))
+    answers = await all_of(intake, [
+        wanted("a@example.com"),
+        wanted("b@example.com", key="k1", digest="b"),
+        replace(wanted("c@example.com"), instead_of=99),
+        wanted("first@example.com", key="k1", digest="a"),
+        wanted("d@example.com", key="k2", digest="d"),
+        wanted("d@example.com", key="k2", digest="d"),
+        wanted("d@example.com", key="k2", digest="other"),
+    ])  # fmt: skip
+    kinds = [type(answer) for answer in answers]
+    assert kinds == [Task, KeyReused, NotFound, Task, Task, Task, KeyReused]
+    ids = [answer.id for answer in answers if isinstance(answer, Task)]
+    assert (ids[1], ids[2]) == (1, ids[3])
+    assert in_rows(office, Task) == 3
+    assert stored == [[1], [ids[0], ids[2]]], "what was known already is not rung for again"
+
+
+async def test_what_the_database_refuses_spoils_none_of_the_others(
+    intake: Intake, stored: Stored, office: Office
+) -> None:
+    twice = wanted("same@example.com", "same@example.com")  # there is one row for an address
+    answers = await all_of(intake, [wanted("a@example.com"), twice, wanted("b@example.com", key="k", digest="d")])
+    assert [type(answer) for answer in answers] == [Task, IntegrityError, Task]
+    assert in_rows(office, Task) == in_rows(office, Delivery) == 2
+    assert len(stored[0]) == 2
+
+
+async def test_whoever_has_gone_leaves_a_task_that_is_rung_for(intake: Intake, stored: Stored, office: Office) -> None:
+    asking = asyncio.create_task(intake.store(wanted("a@example.com")))
+    await asyncio.sleep(0)
+    asking.cancel()
+    await intake.close()
+    assert asking.cancelled()
+    assert stored == [[1]]
+    assert in_rows(office, Task) == 1
+
+
+async def test_two_webs_with_the_same_key_store_one_task(intake: Intake, office: Office) -> None:
+    other = Intake(office.database, "example.com", lambda tasks: None)
+    some = [wanted("a@example.com", key=f"k{n}", digest="d") for n in range(20)]
+    answers = await asyncio.gather(all_of(intake, some), all_of(other, some))
+    assert [task.id for task in answers[0] if isinstance(task, Task)] == [
+        task.id for task in answers[1] if isinstance(task, Task)
+    ]
+    assert in_rows(office, Task) == 20
