@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, Index, String, Text, text
+from sqlalchemy import JSON, ForeignKey, Index, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db import Base, now
@@ -95,6 +95,19 @@ class Draft(Base):
     user_id: Mapped[int] = mapped_column(index=True)
     content: Mapped[dict[str, Any]] = mapped_column(JSON)
     updated_at: Mapped[datetime] = mapped_column(default=now())
+
+
+class Helper(Base):
+    """A worker that helps the one which holds a large task; what it has in hand carries its token."""
+
+    __tablename__ = "helpers"
+
+    token: Mapped[str] = mapped_column(String(32), primary_key=True)
+    task_id: Mapped[int] = mapped_column(Id, ForeignKey("tasks.id", ondelete="CASCADE"))
+    worker: Mapped[str] = mapped_column(String(320))
+    lease_until: Mapped[datetime]
+
+    __table_args__ = (Index("ix_helpers_task", "task_id"),)
 
 
 class Lease(Base):

@@ -6,7 +6,7 @@ from sqlalchemy import Select, Update, delete, exists, func, or_, select, update
 from sqlalchemy.sql.dml import Delete, ReturningUpdate
 
 from app.db import now
-from app.tasks.books import Lease, Repair, Sender, Worker
+from app.tasks.books import Helper, Lease, Repair, Sender, Worker
 from app.tasks.lifecycle import late
 from app.tasks.model import Task, TaskStatus
 
@@ -26,6 +26,11 @@ FORGOTTEN = 86_400
 def expired(limit: int = 100) -> Select[int, str | None]:
     """Started tasks whose lease ran out (id and token): their worker is gone."""
     return select(Task.id, Task.token).where(Task.status == TaskStatus.STARTED, Task.lease_until < now()).limit(limit)
+
+
+def lost_helpers(limit: int = 100) -> Select[int, str]:
+    """Those who helped with a task (id and token) and whose lease ran out."""
+    return select(Helper.task_id, Helper.token).where(Helper.lease_until < now()).limit(limit)
 
 
 def unheard(after: int, limit: int = 1000) -> Select[int, int, str]:

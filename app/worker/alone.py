@@ -2,7 +2,7 @@
 
 import secrets
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from sqlalchemy.orm import Session
@@ -10,10 +10,11 @@ from sqlalchemy.orm import Session
 from app import log
 from app.mail import N_
 from app.mail.outcome import Kind, Outcome
+from app.ring import ringing_of
 from app.tasks import lifecycle, sender
-from app.worker import trouble
+from app.worker import shared, trouble
 from app.worker.handed import Batch, Handed, hand_over, record, tallies, with_faults
-from app.worker.hold import STOPPED, TURN, WAITS, Hold, persist, renewing
+from app.worker.hold import STOPPED, TURN, WAITS, Hold, persist, renew, renewing
 
 if TYPE_CHECKING:
     from app.worker.sender import Sender
@@ -36,9 +37,15 @@ class Alone:
         self._batch: Batch = []
 
     def begin(self, task_id: int, attempt: int) -> bool:
-        """Take it up, as far as its row agrees. Returns whether there is something to `send`."""
-        self.held, self._batch = self._claim(task_id, attempt)
+        """Take it up, as far as its row agrees, or help with it. Returns whether there is something to `send`."""
+        self.held, self._batch, wants_help = self._claim(task_id, attempt)
+        if self.held and wants_help:
+            self._call(self.held)
         return self.held is not None
+
+    def _call(self, held: Hold) -> None:
+        """Ring for somebody who helps with it, and who calls the next one."""
+        self.process.ring_again([ringing_of(held.task)])
 
     def send(self) -> None:
         """Send it, until all of it has ended, or it is to be let go of."""
@@ -54,21 +61,24 @@ class Alone:
         self.held = None
         logger.info(held.result, task=held.task.id)
 
-    def _claim(self, task_id: int, attempt: int) -> tuple[Hold | None, Batch]:
-        """Claim the task and mark its first deliveries, in one transaction."""
+    def _claim(self, task_id: int, attempt: int) -> tuple[Hold | None, Batch, bool]:
+        """Claim the task, or join it, and mark its first deliveries, in one transaction; and whether it wants help."""
         token, began = secrets.token_hex(8), time.monotonic()
 
-        def claim(db: Session) -> tuple[Hold | None, Batch]:
+        def claim(db: Session) -> tuple[Hold | None, Batch, bool]:
+            helping = False
             claimed = db.execute(lifecycle.claim(task_id, attempt, token, self.process.name)).first()
             if claimed is None and db.execute(lifecycle.promote(task_id=task_id)).first():
                 # The ring came from RQ's own scheduler, before any timekeeper: it did the promoter's part.
                 claimed = db.execute(lifecycle.claim(task_id, attempt, token, self.process.name)).first()
             if claimed is None:
-                return None, []
-            if claimed.attempt > 1:
+                claimed, helping = shared.join(db, task_id, token, self.process.name), True
+            if claimed is None:
+                return None, [], False
+            if claimed.attempt > 1 and not helping:
                 db.execute(lifecycle.lose_strays(task_id, token))
-            held = Hold(claimed, token, began + lifecycle.LEASE)
-            return held, self._next(db, held)
+            held = Hold(claimed, token, began + lifecycle.LEASE, helping=helping)
+            return held, self._next(db, held), shared.wants_help(db, held)
 
         return persist(self.process.database, claim)
 
@@ -78,20 +88,19 @@ class Alone:
 
         def turn(db: Session) -> Batch:
             held.lease_end = time.monotonic() + lifecycle.LEASE
-            if db.scalar(lifecycle.keep(held.task.id, held.token, **tallies(records))) is None:
-                held.result = "lost"  # somebody else goes on
-                return []
             if records:
                 db.connection().execute(lifecycle.record(held.token), with_faults(db, records, held))
             if untouched := [each.delivery.id for each in handed if not each.outcome]:
                 db.execute(lifecycle.put_back(held.task.id, held.token, untouched))
             trouble.note(db, [each.outcome for each in handed if each.outcome], bool(held.trouble))
-            return self._next(db, held)
+            return self._next(db, held, tallies(records))
 
         return persist(self.process.database, turn)
 
-    def _next(self, db: Session, held: Hold) -> Batch:
-        """Mark what is next; where nothing is, or nothing more is to be handed over, let go of the task."""
+    def _next(self, db: Session, held: Hold, done: Mapping[str, int] | None = None) -> Batch:
+        """Mark what is next, and count what was `done`, last of all: others who share the task wait for its row until
+        this is committed. Where nothing is next, or nothing more is to be handed over, let go of the task.
+        """
         if held.trouble:
             self._let_go_in_trouble(db, held, held.trouble)
             return []
@@ -100,17 +109,27 @@ class Alone:
         if not self.process.stopping.is_set() and not paused and not had_its_turn:
             limit, edition = 1 if held.gap else lifecycle.BATCH, self.process.editions.choose(db, held)
             marked = db.execute(lifecycle.mark(held.task.id, held.token, limit, edition)).all()
+            if marked and done is not None and not renew(db, held, **done):
+                db.execute(lifecycle.put_back(held.task.id, held.token, [delivery.id for delivery in marked]))
+                held.result = "lost"  # somebody else goes on
+                return []
             if marked:
                 return sorted(marked, key=lambda delivery: delivery.id)
         why = STOPPED if self.process.stopping.is_set() else TROUBLE if paused else TURN_OVER if had_its_turn else WAITS
+        self._settle(db, held, why)
+        return []
+
+    def _settle(self, db: Session, held: Hold, why: str) -> None:
+        if shared.leave(db, held):
+            held.result = "left to others"
+            return
         settled = db.execute(lifecycle.settle(held.task.id, held.token, why)).first()
         held.result = str(settled.status) if settled else "lost"
-        return []
 
     def _let_go_in_trouble(self, db: Session, held: Hold, what: Outcome) -> None:
         held.result = "given back"
         if self.process.stopping.is_set():  # the connection was cut on purpose, to stop in time
-            db.execute(lifecycle.settle(held.task.id, held.token, STOPPED))
+            self._settle(db, held, STOPPED)
         else:
             trouble.give_back(db, [held], what)
 

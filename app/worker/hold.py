@@ -12,11 +12,11 @@ from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from app import log
-from app.db import Database
+from app.db import Database, rows
 from app.mail import N_, Mistake
 from app.mail.edition import Edition
 from app.mail.outcome import Outcome
-from app.tasks.lifecycle import LEASE, keep
+from app.tasks.lifecycle import LEASE, MUCH, keep, keep_helping
 
 logger = log.get("worker")
 T = TypeVar("T")
@@ -44,9 +44,15 @@ class Hold:
     lease_end: float
     result: str = ""
     begun: float = field(default_factory=time.monotonic)
+    helping: bool = False  # whether somebody else held it when it was joined
     gap: float = 0.0  # seconds to leave between two messages
     trouble: Outcome | None = None
     edition: Edition | Mistake = field(init=False)  # what its next messages are written from, or why they can't be
+
+    @property
+    def is_large(self) -> bool:
+        """Whether others may help with it."""
+        return bool(self.task.recipients >= MUCH)
 
     @property
     def lost(self) -> bool:
@@ -74,14 +80,21 @@ def _renew(database: Database, holds: Sequence[Hold], done: threading.Event) -> 
         mine = [held for held in holds if held not in taken_over]
         try:
             with database.writing() as db:
-                kept = [db.scalar(keep(held.task.id, held.token)) for held in mine]
+                kept = [renew(db, held) for held in mine]
         except SQLAlchemyError as error:
             logger.warning("could not renew the lease", error=str(error).partition("\n")[0])
             continue
         for held, known in zip(mine, kept, strict=True):
-            held.lease_end = began if known is None else began + LEASE
-            if known is None:
+            held.lease_end = began + LEASE if known else began
+            if not known:
                 taken_over.append(held)
+
+
+def renew(db: Session, held: Hold, **tallies: int) -> bool:
+    """Keep it, and count what was sent, failed or is unknown. Not: somebody else has it by now."""
+    if held.helping and rows(db.execute(keep_helping(held.token))) and not tallies:
+        return True
+    return db.scalar(keep(held.task.id, held.token, **tallies)) is not None
 
 
 def persist(database: Database, write: Callable[[Session], T], tries: int = 6) -> T:

@@ -25,6 +25,7 @@ from app.tasks.retries import wait_for_sender
 from app.worker.alone import Alone
 from app.worker.editions import Editions
 from app.worker.hold import TURN, Hold, persist
+from app.worker.shared import leave
 from app.worker.together import Together
 
 logger = log.get("worker")
@@ -84,7 +85,7 @@ class Sender:
             others = self.together.send(rung)
             while others and not self.alone.begin(*others.pop(0)[:2]):
                 pass
-            self._ring_again(others)  # another worker may come to them first
+            self.ring_again(others)  # another worker may come to them first
             self.alone.send()
             rung = self.more() or self._linger()
 
@@ -117,9 +118,9 @@ class Sender:
 
     def let_in(self) -> None:
         """In the middle of a large task: the small ones that ring. The large ones wait for their turn."""
-        self._ring_again(self.together.send(self.more()))
+        self.ring_again(self.together.send(self.more()))
 
-    def _ring_again(self, ringings: Sequence[Ringing]) -> None:
+    def ring_again(self, ringings: Sequence[Ringing]) -> None:
         """For whoever comes to it first; what Redis does not take, the timekeeper rings for."""
         if ringings and self.rings:
             with suppress(RedisError, OSError):
@@ -129,7 +130,8 @@ class Sender:
         """Settle what is in hand, if anything still is; where that has happened already, nothing moves."""
 
         def settle(db: Session, held: Hold) -> None:
-            db.execute(lifecycle.settle(held.task.id, held.token))
+            if not leave(db, held):
+                db.execute(lifecycle.settle(held.task.id, held.token))
 
         for held in self._let_go():
             persist(self.database, partial(settle, held=held))
@@ -154,9 +156,9 @@ class Sender:
         def stumble(db: Session, held: Hold) -> None:
             db.execute(lifecycle.lose(held.task.id, held.token))
             db.execute(lifecycle.tally(held.task.id))
-            db.execute(
-                lifecycle.give_back(held.task.id, held.token, STUMBLED, wait_for_sender(held.task.attempt + 2), said)
-            )
+            if not leave(db, held):
+                wait = wait_for_sender(held.task.attempt + 2)
+                db.execute(lifecycle.give_back(held.task.id, held.token, STUMBLED, wait, said))
 
         for held in self._let_go():
             persist(self.database, partial(stumble, held=held))

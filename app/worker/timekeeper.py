@@ -132,6 +132,7 @@ class Timekeeper(threading.Thread):
         """Put right what nobody is working on: expired leases, and rings that are nowhere to be found."""
         repairs = Repairs()
         self._release_expired(repairs)
+        self._release_helpers(repairs)
         try:
             repairs.rung = self._ring_unheard()
         except (RedisError, OSError) as error:
@@ -148,20 +149,38 @@ class Timekeeper(threading.Thread):
             expired = db.execute(reconcile.expired()).all()
         for task_id, token in expired:
             with self.database.writing() as db:
-                released = db.execute(lifecycle.release(task_id, token)).first()
-                condemned = None if released else db.scalar(lifecycle.condemn(task_id, token))
-                if not released and not condemned:
+                db.execute(lifecycle.plan(task_id))
+                heir = db.scalar(lifecycle.hand_on(task_id, token, lost=True))
+                released = None if heir else db.execute(lifecycle.release(task_id, token)).first()
+                condemned = None if heir or released else db.scalar(lifecycle.condemn(task_id, token))
+                if not heir and not released and not condemned:
                     continue  # its worker, or another reconciler, was faster
+                if heir:
+                    db.execute(lifecycle.stop_helping(heir))
                 # A condemned task sends nothing again by itself, whatever was decided for it beforehand.
                 lose = lifecycle.lose_strays(task_id, "") if condemned else lifecycle.lose(task_id, token)
                 repairs.unknown += rows(db.execute(lose))
                 if condemned:
                     db.execute(lifecycle.give_up(task_id))
                 db.execute(lifecycle.tally(task_id))
-            repairs.released += released is not None
+            repairs.released += (heir or released) is not None
             repairs.condemned += condemned is not None
             if released:
                 self._ring([tuple(released)])
+
+    def _release_helpers(self, repairs: Repairs) -> None:
+        """Those who hold the tasks go on with them."""
+        with self.database.reading() as db:
+            expired = db.execute(reconcile.lost_helpers()).all()
+        for task_id, token in expired:
+            with self.database.writing() as db:
+                db.execute(lifecycle.plan(task_id))
+                if not rows(db.execute(lifecycle.stop_helping(token, lost=True))):
+                    continue
+                repairs.unknown += rows(db.execute(lifecycle.lose(task_id, token)))
+                db.execute(lifecycle.count_crash(task_id))
+                db.execute(lifecycle.tally(task_id))
+            repairs.released += 1
 
     def _ring_unheard(self) -> int:
         with self.database.reading() as db:

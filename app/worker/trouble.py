@@ -9,6 +9,7 @@ from app.mail.outcome import Outcome
 from app.tasks import lifecycle, sender
 from app.tasks.retries import wait_for_sender
 from app.worker.hold import Hold
+from app.worker.shared import leave
 
 logger = log.get("worker")
 
@@ -29,4 +30,5 @@ def give_back(db: Session, holds: Iterable[Hold], trouble: Outcome) -> None:
     logger.warning("the mail server is in trouble", reply=trouble.reply, wait=wait)
     db.execute(sender.pause(trouble.reply, wait))
     for held in holds:
-        db.execute(lifecycle.give_back(held.task.id, held.token, trouble.reply, wait, trouble.reply))
+        if not leave(db, held):
+            db.execute(lifecycle.give_back(held.task.id, held.token, trouble.reply, wait, trouble.reply))

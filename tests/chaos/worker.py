@@ -98,10 +98,10 @@ class DoomedAlone(Alone):
     process: DoomedSender
 
     def _claim(self, task_id: int, attempt: int) -> Any:
-        held, batch = super()._claim(task_id, attempt)
-        if held:
+        claimed = super()._claim(task_id, attempt)
+        if claimed[0]:
             self.process.doom.reach("after-claim", task_id)
-        return held, batch
+        return claimed
 
     def _turn(self, held: Any, handed: Any) -> Any:
         self.process.doom.reach("after-reply", held.task.id)
@@ -110,12 +110,12 @@ class DoomedAlone(Alone):
             self.process.doom.reach("after-settle", held.task.id)
         return batch
 
-    def _next(self, db: Session, held: Any) -> Any:
+    def _next(self, db: Session, held: Any, done: Any = None) -> Any:
         """Called inside the claim's transaction, and inside that of each turn, when `self.held` is set."""
         claiming = self.held is None
         if not claiming:
             self.process.doom.reach("in-record", held.task.id)
-        batch: list[Row[Any]] = [*super()._next(db, held)]
+        batch: list[Row[Any]] = [*super()._next(db, held, done)]
         self.process.doom.reach("in-claim" if claiming else "in-mark" if batch else "in-settle", held.task.id)
         return batch
 

@@ -9,8 +9,8 @@
     delivery:  queued ─mark─▶ sending ─record─▶ sent | failed | unknown | queued (again, later)
 
 due.py has the moves of the timekeeper, held.py and settled.py those of the worker that holds a task, together.py the
-same for many tasks of one recipient, people.py those of people, edited.py the one that rewrites a task, and undone.py
-those that take them back.
+same for many tasks of one recipient, shared.py those of several workers that share a large one, people.py those of
+people, edited.py the one that rewrites a task, and undone.py those that take them back.
 
 A move names the status it leaves and returns a row only where it moved something. No row means that somebody was
 first, which is normal: late, doubled and stale callers find nothing to move. What a worker moves carries its lease's
@@ -49,14 +49,24 @@ from app.tasks.lifecycle.people import (
     undo,
 )
 from app.tasks.lifecycle.settled import give_back, settle
+from app.tasks.lifecycle.shared import (
+    MUCH,
+    count_crash,
+    hand_on,
+    helpers,
+    join,
+    joinable,
+    keep_helping,
+    stop_helping,
+)
 from app.tasks.lifecycle.together import claim_together, mark_together, settle_together
 from app.tasks.lifecycle.undone import Plan, plan, replan, requeue_cancelled, restore
 
 __all__ = [
-    "AGAIN", "ARRIVED", "BATCH", "CAN", "DECIDABLE", "EDITED", "LEASE", "WAITING", "Move", "Plan", "Version",
-    "arrived", "cancel", "changes", "claim", "claim_together", "clear", "condemn", "decide", "edit", "edit_key",
-    "give_back", "give_up", "hold_late", "keep", "late", "lose", "lose_strays", "mark", "mark_together", "plan",
-    "promote", "put_back", "record", "release", "replan", "requeue_cancelled", "requeue_failed", "reschedule",
-    "restore", "retry", "ring_again", "send_again", "send_now", "settle", "settle_together", "tally", "undo",
-    "version",
+    "AGAIN", "ARRIVED", "BATCH", "CAN", "DECIDABLE", "EDITED", "LEASE", "MUCH", "WAITING", "Move", "Plan", "Version",
+    "arrived", "cancel", "changes", "claim", "claim_together", "clear", "condemn", "count_crash", "decide", "edit",
+    "edit_key", "give_back", "give_up", "hand_on", "helpers", "hold_late", "join", "joinable", "keep", "keep_helping",
+    "late", "lose", "lose_strays", "mark", "mark_together", "plan", "promote", "put_back", "record", "release",
+    "replan", "requeue_cancelled", "requeue_failed", "reschedule", "restore", "retry", "ring_again", "send_again",
+    "send_now", "settle", "settle_together", "stop_helping", "tally", "undo", "version",
 ]  # fmt: skip

@@ -18,8 +18,8 @@ from sqlalchemy import (
 )
 
 from app.db import now, prepared
-from app.tasks.books import Edition, Sender
-from app.tasks.lifecycle.moves import Move, among, delivery, held, task, untried
+from app.tasks.books import Edition, Helper, Sender
+from app.tasks.lifecycle.moves import Move, among, delivery, task, untried
 from app.tasks.model import Delivery, DeliveryStatus, Task, TaskStatus
 
 LEASE = 8.0
@@ -28,7 +28,8 @@ LEASE = 8.0
 BATCH = 10
 """Deliveries marked, handed over and recorded together; a crash can leave no more than these unknown."""
 
-CLAIMED = (Task.id, Task.attempt, Task.template, Task.subject, Task.variables, Task.on_unknown, Task.test)
+CLAIMED = (Task.id, Task.attempt, Task.template, Task.subject, Task.variables, Task.on_unknown, Task.test,
+           Task.recipients, Task.queue)  # fmt: skip
 MARKED = (Delivery.id, Delivery.address, Delivery.name, Delivery.variables, Delivery.attempt, Delivery.message_id,
           Delivery.written_at)  # fmt: skip
 """What the worker learns of what it has."""
@@ -74,11 +75,13 @@ def claiming(token: str, by: str) -> dict[str, Any]:
 
 @prepared
 def keep(task_id: int, token: str, sent: int = 0, failed: int = 0, unknown: int = 0) -> Move:
-    """Renew the lease and add to the tallies. No row: the lease is lost, hand nothing more over, write nothing."""
+    """Add to the tallies, and renew the lease of whoever holds it; that of a helper is renewed by `keep_helping`. No
+    row: the lease is lost, hand nothing more over.
+    """
     return (
-        task(*held(task_id, token))
+        task(*working(task_id, token))
         .values(
-            lease_until=now(LEASE),
+            lease_until=case((Task.token == token, now(LEASE)), else_=Task.lease_until),
             sent=Task.sent + sent,
             failed=Task.failed + failed,
             unknown=Task.unknown + unknown,
@@ -88,6 +91,12 @@ def keep(task_id: int, token: str, sent: int = 0, failed: int = 0, unknown: int 
     )
 
 
+def working(task_id: int, token: str) -> list[ColumnElement[bool]]:
+    """That the task is started, and whoever has this token holds it or helps with it."""
+    helps = exists().where(Helper.token == token, Helper.task_id == task_id)
+    return [Task.id == task_id, Task.status == TaskStatus.STARTED, or_(Task.token == token, helps)]
+
+
 @prepared
 def mark(task_id: int, token: str, limit: int = BATCH, edition: str | None = None) -> Move:
     """queued → sending for up to `limit` deliveries whose time has come. Committed before anything is handed over.
@@ -95,11 +104,12 @@ def mark(task_id: int, token: str, limit: int = BATCH, edition: str | None = Non
     `edition` is the digest of the one that their messages are written from, at `written_at`. Returns MARKED of each.
     """
     first = select(Delivery.id).where(Delivery.task_id == task_id, *ready()).order_by(Delivery.id).limit(limit)
+    first = first.with_for_update(skip_locked=True)  # others may be marking theirs
     return (
         delivery(
             among(first, Delivery.id),
             Delivery.status == DeliveryStatus.QUEUED,
-            exists().where(*held(task_id, token)),
+            exists().where(*working(task_id, token)),
         )
         .values(**marking(token, edition))
         .returning(*MARKED)

@@ -1,0 +1,78 @@
+"""The moves of workers that share a large task: one holds it, the others help, each under a lease of its own.
+
+Whoever joins or leaves locks the task's row first (`plan`), so that nobody joins what is being settled. Who holds it
+and leaves hands it on to a helper, who need not notice; the last one settles it.
+"""
+
+from typing import Any
+
+from sqlalchemy import Insert, Select, Update, delete, exists, func, insert, select, update
+from sqlalchemy.sql.dml import Delete
+
+from app.db import now
+from app.tasks.books import Helper, Sender
+from app.tasks.lifecycle.held import BATCH, CLAIMED, LEASE
+from app.tasks.lifecycle.moves import Move, held, task
+from app.tasks.model import Task, TaskStatus
+
+MUCH = 200
+"""Recipients from which on a task may have helpers."""
+
+
+def joinable(task_id: int) -> Select[*tuple[Any, ...]]:
+    """CLAIMED of a task that somebody holds, if there is enough left of it; nobody leaves it before the transaction
+    ends.
+    """
+    left = Task.recipients - Task.sent - Task.failed - Task.unknown
+    is_large = (Task.recipients >= MUCH) & (left >= 2 * BATCH)
+    in_trouble = exists().where(Sender.paused_until > now())
+    return (
+        select(*CLAIMED)
+        .where(Task.id == task_id, Task.status == TaskStatus.STARTED, is_large, ~in_trouble)
+        .with_for_update()
+    )
+
+
+def helpers(task_id: int) -> Select[int]:
+    """How many help with it."""
+    return select(func.count()).select_from(Helper).where(Helper.task_id == task_id)
+
+
+def join(task_id: int, token: str, by: str) -> Insert:
+    """Help with it. To be followed by `mark`."""
+    return insert(Helper).values(token=token, task_id=task_id, worker=by, lease_until=now(LEASE))
+
+
+def keep_helping(token: str) -> Update:
+    """Renew the lease of a helper. No row: it helps no more, or holds the task by now."""
+    return update(Helper).where(Helper.token == token).values(lease_until=now(LEASE))
+
+
+def stop_helping(token: str, *, lost: bool = False) -> Delete:
+    """Leave it to the others; with `lost`, if that helper's lease ran out. No row: it is no helper."""
+    gone = [Helper.lease_until < now()] if lost else []
+    return delete(Helper).where(Helper.token == token, *gone)
+
+
+def hand_on(task_id: int, token: str | None, *, lost: bool = False) -> Move:
+    """A helper holds the task from now on; with `lost`, because its holder's lease ran out. Returns the helper's token,
+    for `stop_helping`; no row: nobody helps.
+    """
+    living = Helper.task_id == task_id, Helper.lease_until > now()
+    heir = select(Helper.token).where(*living).order_by(Helper.token).limit(1)
+    lease = select(Helper.lease_until).where(*living).order_by(Helper.token).limit(1)
+    gone = [Task.lease_until < now()] if lost else []
+    return (
+        task(*held(task_id, token), *gone, exists().where(*living))
+        .values(
+            token=heir.scalar_subquery(),
+            lease_until=lease.scalar_subquery(),
+            crashes=Task.crashes + 1 if lost else Task.crashes,
+        )
+        .returning(Task.token)
+    )
+
+
+def count_crash(task_id: int) -> Update:
+    """A helper was lost over it."""
+    return task(Task.id == task_id).values(crashes=Task.crashes + 1)

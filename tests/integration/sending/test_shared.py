@@ -1,0 +1,212 @@
+"""A large task that several workers send at once, each with messages of its own in hand, whoever of them is lost."""
+
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from datetime import datetime
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select, update
+
+from app.db import now
+from app.tasks import lifecycle, queries
+from app.tasks.books import Helper
+from app.tasks.model import Delivery, Task, TaskEvent
+from app.worker.timekeeper import Timekeeper
+from tests.forked import Forked
+from tests.parts import Office, wait_until
+
+LARGE = 400
+HOLDER = select(Task.token).where(Task.status == "started")
+HELPERS = select(Helper.token)
+MOVES = select(TaskEvent.to_status).where(TaskEvent.address.is_(None)).order_by(TaskEvent.id)
+TOKENS = select(func.count(func.distinct(Delivery.token)))
+
+
+def statuses(office: Office) -> dict[str, int]:
+    return dict(office.all(select(Delivery.status, func.count()).group_by(Delivery.status)))
+
+
+def worker_of(office: Office, what: Any) -> str:
+    """host:pid of whoever holds it (`Task.who`) or helps (`Helper.worker`)."""
+    return str(office.one(select(what))[0])
+
+
+@pytest.fixture(name="two")
+def _two(office: Office) -> Iterator[tuple[Forked, Forked, int]]:
+    """The worker that holds a large task, the one that helps with it, and the task; both have sent some."""
+    office.sink.script = lambda step, address: 0.02 if step == "end" else None
+    with ExitStack() as workers:
+        both = [workers.enter_context(office.worker()) for _ in range(2)]
+        wait_until(lambda: office.one(queries.live_workers())[0] == 2, 20, "both live")
+        task_id = office.submit(LARGE)
+        wait_until(lambda: office.one(HELPERS), 20, "one helps the other")
+        wait_until(lambda: office.one(TOKENS)[0] == 2, 20, "both have something in hand")
+        holder, helper = (
+            next(each for each in both if worker_of(office, what).endswith(f":{each.pid}"))
+            for what in (Task.who, Helper.worker)
+        )
+        yield holder, helper, task_id
+
+
+def test_two_workers_send_one_task_and_everybody_gets_it_once(office: Office, two: tuple[Forked, Forked, int]) -> None:
+    task_id = two[2]
+    assert office.wait_for(task_id, seconds=40) == "finished"
+    assert set(office.sink.addresses.values()) == {1}
+    assert len(office.sink.addresses) == LARGE
+    by_token = dict(office.all(select(Delivery.token, func.count()).group_by(Delivery.token)))
+    assert min(by_token.values()) >= LARGE // 4, "both of them worked"
+    assert [to for (to,) in office.all(MOVES)] == ["queued", "started", "finished"]
+    task = office.one(queries.task(task_id))[0]
+    assert (task.sent, task.failed, task.unknown, task.attempt) == (LARGE, 0, 0, 1)
+    assert not office.all(HELPERS)
+
+
+@pytest.mark.parametrize("who", [0, 1], ids=["holder", "helper"])
+@pytest.mark.parametrize("kill", [True, False], ids=["killed", "stopped"])
+def test_when_one_of_them_goes_the_other_goes_on(
+    office: Office, two: tuple[Forked, Forked, int], who: int, kill: bool
+) -> None:
+    task_id = two[2]
+    two[who].send_signal(signal.SIGKILL if kill else signal.SIGTERM)
+    assert office.wait_for(task_id, seconds=60) == (
+        "failed" if kill and statuses(office).get("unknown") else "finished"
+    )
+    found = statuses(office)
+    assert set(office.sink.addresses.values()) == {1}
+    assert found.get("unknown", 0) <= (lifecycle.BATCH if kill else 0)
+    assert found["sent"] + found.get("unknown", 0) == LARGE
+    assert [to for (to,) in office.all(MOVES)][:2] == ["queued", "started"]
+    assert len(office.all(MOVES)) == 3, "it was never given back"
+    task = office.one(queries.task(task_id))[0]
+    assert (task.sent, task.unknown, task.attempt) == (found["sent"], found.get("unknown", 0), 1)
+
+
+# The moves, one by one
+
+
+def hold(office: Office, recipients: int = LARGE) -> int:
+    """A task that somebody holds under the token `holder`."""
+    task_id = office.submit(recipients, rings=False)
+    with office.database.writing() as db:
+        assert db.execute(lifecycle.claim(task_id, 0, "holder", "worker a")).first()
+    return task_id
+
+
+def join(office: Office, task_id: int, token: str = "helper") -> bool:
+    with office.database.writing() as db:
+        found = db.execute(lifecycle.joinable(task_id)).first()
+        if found:
+            db.execute(lifecycle.join(task_id, token, "worker b"))
+    return found is not None
+
+
+def mark(office: Office, task_id: int, token: str, n: int = 10) -> list[str]:
+    with office.database.writing() as db:
+        return [row.address for row in db.execute(lifecycle.mark(task_id, token, n))]
+
+
+def lease(office: Office, of: Any) -> datetime:
+    found: datetime = office.one(select(of))[0]
+    return found
+
+
+def test_only_a_large_task_that_somebody_holds_is_joined(office: Office) -> None:
+    waits = office.submit(LARGE, rings=False)
+    assert not join(office, waits)
+    assert not join(office, hold(office, lifecycle.MUCH - 1))
+    assert join(office, hold(office))
+
+
+def test_what_is_nearly_done_is_not_joined(office: Office) -> None:
+    task_id = hold(office)
+    with office.database.writing() as db:
+        db.execute(lifecycle.keep(task_id, "holder", sent=LARGE - 2 * lifecycle.BATCH + 1))
+    assert not join(office, task_id)
+
+
+def test_each_marks_what_the_other_has_not(office: Office) -> None:
+    task_id = hold(office)
+    join(office, task_id)
+    first, second = mark(office, task_id, "holder"), mark(office, task_id, "helper")
+    assert len({*first, *second}) == 20
+    assert mark(office, task_id, "stranger") == []
+
+
+def test_two_transactions_mark_at_once_and_neither_waits_for_the_other(office: Office) -> None:
+    if office.database.engine.dialect.name == "sqlite":
+        return  # one writes at a time
+    task_id = hold(office)
+    join(office, task_id)
+    with office.database.writing() as db:
+        first = db.execute(lifecycle.mark(task_id, "holder", 10)).all()
+        began = time.monotonic()
+        second = mark(office, task_id, "helper")
+        assert time.monotonic() - began < 2
+        assert not {row.address for row in first} & {*second}
+
+
+def test_a_helper_keeps_its_own_lease_and_counts_with_the_others(office: Office) -> None:
+    task_id = hold(office)
+    join(office, task_id)
+    before, own = lease(office, Task.lease_until), lease(office, Helper.lease_until)
+    time.sleep(0.05)
+    with office.database.writing() as db:
+        assert db.scalar(lifecycle.keep(task_id, "helper", sent=3)) == task_id
+        db.execute(lifecycle.keep_helping("helper"))
+        assert db.scalar(lifecycle.keep(task_id, "stranger", sent=3)) is None
+    assert lease(office, Task.lease_until) == before
+    assert lease(office, Helper.lease_until) > own
+    assert office.one(select(Task.sent))[0] == 3
+
+
+def hand_on(office: Office, task_id: int) -> str | None:
+    with office.database.writing() as db:
+        heir: str | None = db.scalar(lifecycle.hand_on(task_id, "holder"))
+        db.execute(lifecycle.stop_helping(heir or ""))
+    return heir
+
+
+def test_a_holder_that_leaves_hands_it_on_and_can_do_nothing_more(office: Office) -> None:
+    task_id = hold(office)
+    assert hand_on(office, task_id) is None
+    join(office, task_id)
+    assert hand_on(office, task_id) == "helper"
+    assert office.status(task_id) == "started"
+    assert mark(office, task_id, "holder") == []
+    assert len(mark(office, task_id, "helper")) == 10
+    assert not office.all(HELPERS)
+
+
+def expire(office: Office, whose: Callable[[], Any]) -> None:
+    with office.database.writing() as db:
+        db.execute(whose().values(lease_until=now(-1)))
+
+
+def test_a_holder_that_is_lost_is_followed_by_a_helper(office: Office) -> None:
+    task_id = hold(office)
+    join(office, task_id)
+    mark(office, task_id, "holder", 4)
+    mark(office, task_id, "helper", 5)
+    expire(office, lambda: update(Task))
+    repairs = Timekeeper(office.database, office.rings, "a test").reconcile()
+    assert (repairs.released, repairs.unknown) == (1, 4)
+    task = office.one(queries.task(task_id))[0]
+    assert (task.status, task.token, task.unknown, task.crashes) == ("started", "helper", 4, 1)
+    assert statuses(office) == {"queued": LARGE - 9, "sending": 5, "unknown": 4}
+
+
+def test_a_helper_that_is_lost_loses_what_it_had_in_hand_and_nothing_else(office: Office) -> None:
+    task_id = hold(office)
+    join(office, task_id)
+    mark(office, task_id, "holder", 4)
+    mark(office, task_id, "helper", 5)
+    expire(office, lambda: update(Helper))
+    assert hand_on(office, task_id) is None, "nobody who is lost inherits"
+    repairs = Timekeeper(office.database, office.rings, "a test").reconcile()
+    assert (repairs.released, repairs.unknown) == (1, 5)
+    assert not office.all(HELPERS)
+    assert statuses(office) == {"queued": LARGE - 9, "sending": 4, "unknown": 5}
+    assert mark(office, task_id, "helper") == []
