@@ -6,17 +6,18 @@ Every worker has one, in a thread of its own; the one that holds the office (a l
 import math
 import threading
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 
 from redis import RedisError
 from sqlalchemy import insert
 from sqlalchemy.exc import SQLAlchemyError
 
 from app import log
-from app.db import Database, rows
+from app.db import Database
 from app.ring import News, Ringing, Rings, job_id
 from app.tasks import lifecycle, reconcile
 from app.tasks.books import Worker
+from app.worker.lost import Repairs, take_from_helper, take_from_holder
 
 logger = log.get("timekeeper")
 
@@ -27,16 +28,6 @@ CHORES = 1.0
 """Seconds between repairs, and between signs of life."""
 
 NEVER = math.inf
-
-
-@dataclass
-class Repairs:
-    """What was put right: tasks taken from lost workers, those given up, their messages, and rings that were lost."""
-
-    released: int = 0
-    condemned: int = 0
-    unknown: int = 0
-    rung: int = 0
 
 
 class Timekeeper(threading.Thread):
@@ -131,8 +122,7 @@ class Timekeeper(threading.Thread):
     def reconcile(self) -> Repairs:
         """Put right what nobody is working on: expired leases, and rings that are nowhere to be found."""
         repairs = Repairs()
-        self._release_expired(repairs)
-        self._release_helpers(repairs)
+        self._take_from_the_lost(repairs)
         try:
             repairs.rung = self._ring_unheard()
         except (RedisError, OSError) as error:
@@ -144,43 +134,18 @@ class Timekeeper(threading.Thread):
                     db.execute(reconcile.note_repair(name, n))
         return repairs
 
-    def _release_expired(self, repairs: Repairs) -> None:
+    def _take_from_the_lost(self, repairs: Repairs) -> None:
         with self.database.reading() as db:
-            expired = db.execute(reconcile.expired()).all()
-        for task_id, token in expired:
+            holders = db.execute(reconcile.expired()).all()
+            helpers = db.execute(reconcile.lost_helpers()).all()
+        for task_id, token in holders:
             with self.database.writing() as db:
-                db.execute(lifecycle.plan(task_id))
-                heir = db.scalar(lifecycle.hand_on(task_id, token, lost=True))
-                released = None if heir else db.execute(lifecycle.release(task_id, token)).first()
-                condemned = None if heir or released else db.scalar(lifecycle.condemn(task_id, token))
-                if not heir and not released and not condemned:
-                    continue  # its worker, or another reconciler, was faster
-                if heir:
-                    db.execute(lifecycle.stop_helping(heir))
-                # A condemned task sends nothing again by itself, whatever was decided for it beforehand.
-                lose = lifecycle.lose_strays(task_id, "") if condemned else lifecycle.lose(task_id, token)
-                repairs.unknown += rows(db.execute(lose))
-                if condemned:
-                    db.execute(lifecycle.give_up(task_id))
-                db.execute(lifecycle.tally(task_id))
-            repairs.released += (heir or released) is not None
-            repairs.condemned += condemned is not None
-            if released:
-                self._ring([tuple(released)])
-
-    def _release_helpers(self, repairs: Repairs) -> None:
-        """Those who hold the tasks go on with them."""
-        with self.database.reading() as db:
-            expired = db.execute(reconcile.lost_helpers()).all()
-        for task_id, token in expired:
+                ringing = take_from_holder(db, task_id, token, repairs)
+            if ringing:
+                self._ring([ringing])
+        for task_id, token in helpers:
             with self.database.writing() as db:
-                db.execute(lifecycle.plan(task_id))
-                if not rows(db.execute(lifecycle.stop_helping(token, lost=True))):
-                    continue
-                repairs.unknown += rows(db.execute(lifecycle.lose(task_id, token)))
-                db.execute(lifecycle.count_crash(task_id))
-                db.execute(lifecycle.tally(task_id))
-            repairs.released += 1
+                take_from_helper(db, task_id, token, repairs)
 
     def _ring_unheard(self) -> int:
         with self.database.reading() as db:

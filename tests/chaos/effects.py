@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
+from app.tasks.lifecycle.shared import GONE
 from tests.chaos.book import Book, Event
 from tests.chaos.checks import Broken
 from tests.chaos.stage import Kill
@@ -45,9 +46,13 @@ def _effect(book: Book, kill: Kill) -> Effect:
 
 
 def _hit(book: Book, kill: Kill) -> tuple[Event, Event] | None:
-    """The claim that the killed worker held, and the event by which its task was taken from it."""
+    """The claim that the killed worker held, and the event by which its task was taken from it; where others shared
+    the task, that event is both.
+    """
     for events in book.moves.values():
         for claimed, then in pairwise(events):
+            if then.why == GONE and then.who.endswith(f":{kill.pid}"):
+                return then, then
             is_its = claimed.after == "started" and claimed.who.endswith(f":{kill.pid}")
             if is_its and then.who == "reconciler" and claimed.at <= kill.at + 0.05:
                 return claimed, then
@@ -62,6 +67,11 @@ def _unknowns(book: Book, released: Event) -> list[Event]:
     return [event for event in mine if event.after == "unknown" and released.id < event.id < until]
 
 
+def _is_taken(event: Event) -> bool:
+    """Whether a lease was lost: that of whoever held the task, or of one of several that shared it."""
+    return event.who == "reconciler" or event.why == GONE
+
+
 def _too_much(found: list[Effect]) -> Iterator[Broken]:
     for effect in found:
         if effect.unknown > (BATCH if effect.kill.point.window else 0):
@@ -74,7 +84,7 @@ def _unexplained(book: Book, found: list[Effect]) -> Iterator[Broken]:
     hit = Counter(effect.held for effect in found)
     disturbed = [(e.kill.at, e.kill.until + AFTERMATH) for e in found if e.kill.point.window and e.kill.until]
     for task, events in book.moves.items():
-        taken = [event for event in events if event.who == "reconciler" and event.before == "started"]
+        taken = [event for event in events if event.before == "started" and _is_taken(event)]
         calm = [event for event in taken if not any(begin <= event.at <= end for begin, end in disturbed)]
         if len(calm) > hit[task]:
             yield Broken("unexplained", task, f"{len(calm)} leases lost, {hit[task]} kills")

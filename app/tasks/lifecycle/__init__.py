@@ -51,22 +51,26 @@ from app.tasks.lifecycle.people import (
 from app.tasks.lifecycle.settled import give_back, settle
 from app.tasks.lifecycle.shared import (
     MUCH,
-    count_crash,
     hand_on,
     helpers,
+    holder,
     join,
     joinable,
     keep_helping,
+    lost_helper,
+    sign,
     stop_helping,
+    tell_lost,
 )
 from app.tasks.lifecycle.together import claim_together, mark_together, settle_together
 from app.tasks.lifecycle.undone import Plan, plan, replan, requeue_cancelled, restore
 
 __all__ = [
     "AGAIN", "ARRIVED", "BATCH", "CAN", "DECIDABLE", "EDITED", "LEASE", "MUCH", "WAITING", "Move", "Plan", "Version",
-    "arrived", "cancel", "changes", "claim", "claim_together", "clear", "condemn", "count_crash", "decide", "edit",
-    "edit_key", "give_back", "give_up", "hand_on", "helpers", "hold_late", "join", "joinable", "keep", "keep_helping",
-    "late", "lose", "lose_strays", "mark", "mark_together", "plan", "promote", "put_back", "record", "release",
-    "replan", "requeue_cancelled", "requeue_failed", "reschedule", "restore", "retry", "ring_again", "send_again",
-    "send_now", "settle", "settle_together", "stop_helping", "tally", "undo", "version",
+    "arrived", "cancel", "changes", "claim", "claim_together", "clear", "condemn", "decide", "edit", "edit_key",
+    "give_back", "give_up", "hand_on", "helpers", "hold_late", "holder", "join", "joinable", "keep", "keep_helping",
+    "late", "lose", "lose_strays", "lost_helper", "mark", "mark_together", "plan", "promote", "put_back", "record",
+    "release", "replan", "requeue_cancelled", "requeue_failed", "reschedule", "restore", "retry", "ring_again",
+    "send_again", "send_now", "settle", "settle_together", "sign", "stop_helping", "tally", "tell_lost", "undo",
+    "version",
 ]  # fmt: skip

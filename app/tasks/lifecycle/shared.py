@@ -10,10 +10,13 @@ from sqlalchemy import Insert, Select, Update, delete, exists, func, insert, sel
 from sqlalchemy.sql.dml import Delete
 
 from app.db import now
+from app.mail import N_
 from app.tasks.books import Helper, Sender
 from app.tasks.lifecycle.held import BATCH, CLAIMED, LEASE
 from app.tasks.lifecycle.moves import Move, held, task
-from app.tasks.model import Task, TaskStatus
+from app.tasks.model import Task, TaskEvent, TaskStatus
+
+GONE = N_("This worker was lost; the others go on.")
 
 MUCH = 200
 """Recipients from which on a task may have helpers."""
@@ -48,10 +51,9 @@ def keep_helping(token: str) -> Update:
     return update(Helper).where(Helper.token == token).values(lease_until=now(LEASE))
 
 
-def stop_helping(token: str, *, lost: bool = False) -> Delete:
-    """Leave it to the others; with `lost`, if that helper's lease ran out. No row: it is no helper."""
-    gone = [Helper.lease_until < now()] if lost else []
-    return delete(Helper).where(Helper.token == token, *gone)
+def stop_helping(token: str) -> Delete:
+    """No row: it is no helper."""
+    return delete(Helper).where(Helper.token == token)
 
 
 def hand_on(task_id: int, token: str | None, *, lost: bool = False) -> Move:
@@ -61,18 +63,36 @@ def hand_on(task_id: int, token: str | None, *, lost: bool = False) -> Move:
     living = Helper.task_id == task_id, Helper.lease_until > now()
     heir = select(Helper.token).where(*living).order_by(Helper.token).limit(1)
     lease = select(Helper.lease_until).where(*living).order_by(Helper.token).limit(1)
+    name = select(Helper.worker).where(*living).order_by(Helper.token).limit(1)
     gone = [Task.lease_until < now()] if lost else []
     return (
         task(*held(task_id, token), *gone, exists().where(*living))
         .values(
             token=heir.scalar_subquery(),
             lease_until=lease.scalar_subquery(),
-            crashes=Task.crashes + 1 if lost else Task.crashes,
+            who=name.scalar_subquery(),
         )
         .returning(Task.token)
     )
 
 
-def count_crash(task_id: int) -> Update:
-    """A helper was lost over it."""
-    return task(Task.id == task_id).values(crashes=Task.crashes + 1)
+def lost_helper(token: str) -> Select[str]:
+    """Which worker it is, if its lease ran out; it cannot renew it before the transaction ends."""
+    return select(Helper.worker).where(Helper.token == token, Helper.lease_until < now()).with_for_update()
+
+
+def holder(task_id: int) -> Select[str]:
+    """Which worker holds a started task."""
+    return select(Task.who).where(Task.id == task_id)
+
+
+def sign(task_id: int, who: str) -> Update:
+    """From now on this is whose the task's events are."""
+    return task(Task.id == task_id).values(who=who)
+
+
+def tell_lost(task_id: int, worker: str) -> Insert:
+    """The event that this worker was lost over it, which moves the task nowhere. To be followed by `lose`."""
+    return insert(TaskEvent).values(
+        task_id=task_id, at=now(), from_status=TaskStatus.STARTED, to_status=TaskStatus.STARTED, who=worker, why=GONE
+    )

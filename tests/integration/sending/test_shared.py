@@ -13,6 +13,7 @@ from sqlalchemy import func, select, update
 from app.db import now
 from app.tasks import lifecycle, queries
 from app.tasks.books import Helper
+from app.tasks.lifecycle.shared import GONE
 from app.tasks.model import Delivery, Task, TaskEvent
 from app.worker.timekeeper import Timekeeper
 from tests.forked import Forked
@@ -62,6 +63,8 @@ def test_two_workers_send_one_task_and_everybody_gets_it_once(office: Office, tw
     task = office.one(queries.task(task_id))[0]
     assert (task.sent, task.failed, task.unknown, task.attempt) == (LARGE, 0, 0, 1)
     assert not office.all(HELPERS)
+    sent = select(TaskEvent.who, func.count()).where(TaskEvent.to_status == "sent").group_by(TaskEvent.who)
+    assert sorted(n for _, n in office.all(sent)) == sorted(by_token.values()), "each event says who it was"
 
 
 @pytest.mark.parametrize("who", [0, 1], ids=["holder", "helper"])
@@ -71,15 +74,17 @@ def test_when_one_of_them_goes_the_other_goes_on(
 ) -> None:
     task_id = two[2]
     two[who].send_signal(signal.SIGKILL if kill else signal.SIGTERM)
-    assert office.wait_for(task_id, seconds=60) == (
-        "failed" if kill and statuses(office).get("unknown") else "finished"
-    )
-    found = statuses(office)
+    ended, found = office.wait_for(task_id, seconds=60), statuses(office)
+    assert ended == ("failed" if found.get("unknown") else "finished")
     assert set(office.sink.addresses.values()) == {1}
     assert found.get("unknown", 0) <= (lifecycle.BATCH if kill else 0)
     assert found["sent"] + found.get("unknown", 0) == LARGE
-    assert [to for (to,) in office.all(MOVES)][:2] == ["queued", "started"]
-    assert len(office.all(MOVES)) == 3, "it was never given back"
+    moves = [to for (to,) in office.all(MOVES)]
+    assert moves == ["queued", "started", *(["started"] if kill else []), ended], "it was never given back"
+    lost = office.all(select(TaskEvent.who).where(TaskEvent.why == GONE))
+    assert [name.endswith(f":{two[who].pid}") for (name,) in lost] == [True] * kill
+    unknown = office.all(select(TaskEvent.who).where(TaskEvent.to_status == "unknown"))
+    assert {name for (name,) in unknown} <= {"reconciler"}
     task = office.one(queries.task(task_id))[0]
     assert (task.sent, task.unknown, task.attempt) == (found["sent"], found.get("unknown", 0), 1)
 
@@ -185,6 +190,11 @@ def expire(office: Office, whose: Callable[[], Any]) -> None:
         db.execute(whose().values(lease_until=now(-1)))
 
 
+def last_events(office: Office, n: int) -> list[str]:
+    """Who made the last `n` of them."""
+    return [who for (who,) in office.all(select(TaskEvent.who).order_by(TaskEvent.id))][-n:]
+
+
 def test_a_holder_that_is_lost_is_followed_by_a_helper(office: Office) -> None:
     task_id = hold(office)
     join(office, task_id)
@@ -194,7 +204,8 @@ def test_a_holder_that_is_lost_is_followed_by_a_helper(office: Office) -> None:
     repairs = Timekeeper(office.database, office.rings, "a test").reconcile()
     assert (repairs.released, repairs.unknown) == (1, 4)
     task = office.one(queries.task(task_id))[0]
-    assert (task.status, task.token, task.unknown, task.crashes) == ("started", "helper", 4, 1)
+    assert (task.status, task.token, task.who, task.unknown) == ("started", "helper", "worker b", 4)
+    assert last_events(office, 5) == ["worker a", *["reconciler"] * 4]
     assert statuses(office) == {"queued": LARGE - 9, "sending": 5, "unknown": 4}
 
 
@@ -210,3 +221,5 @@ def test_a_helper_that_is_lost_loses_what_it_had_in_hand_and_nothing_else(office
     assert not office.all(HELPERS)
     assert statuses(office) == {"queued": LARGE - 9, "sending": 4, "unknown": 5}
     assert mark(office, task_id, "helper") == []
+    assert office.one(select(Task.who))[0] == "worker a"
+    assert last_events(office, 6) == ["worker b", *["reconciler"] * 5]
