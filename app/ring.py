@@ -15,6 +15,7 @@ from redis.client import PubSub
 from redis.retry import Retry
 from rq import Callback, Queue
 from rq.job import Job
+from rq.queue import EnqueueData
 from rq.serializers import JSONSerializer
 from rq.utils import import_attribute
 
@@ -90,8 +91,10 @@ class Rings:
         }
         self._take = redis.register_script(_TAKE)
 
-    def ring(self, ringings: Iterable[Ringing]) -> None:
-        """Put rings into their queues, in one trip; what was entered for later is taken out of there first."""
+    def ring(self, ringings: Iterable[Ringing], first: bool = False) -> None:
+        """Put rings into their queues, in one trip; what was entered for later is taken out of there first. `first`
+        goes before whatever rings already.
+        """
         by_queue: dict[str, list[Ringing]] = {}
         for ringing in dict.fromkeys(ringings):  # a task may have been rung for twice
             by_queue.setdefault(ringing[2], []).append(ringing)
@@ -99,15 +102,8 @@ class Rings:
             for name, some in by_queue.items():
                 queue = self._queues[name]
                 pipe.zrem(queue.scheduled_job_registry.key, *(job_id(ringing) for ringing in some))
-                queue.enqueue_many(
-                    [
-                        Queue.prepare_data(
-                            FUNCTION, args=ringing[:2], job_id=job_id(ringing), timeout=TIMEOUT, **_options(ringing)
-                        )
-                        for ringing in some
-                    ],
-                    pipeline=pipe,
-                )
+                in_turn = reversed(some) if first else some  # each goes before the one before it
+                queue.enqueue_many([_job(ringing, first) for ringing in in_turn], pipeline=pipe)
             pipe.execute()
 
     def ring_at(self, ringing: Ringing, due_at: datetime) -> None:
@@ -211,6 +207,12 @@ _ID = re.compile(rb"task-([0-9]{1,19})-([0-9]{1,9})")
 def job_id(ringing: Ringing) -> str:
     """One id per attempt: a lost ring can be rung again, an old one is told from a new one."""
     return f"task-{ringing[0]}-{ringing[1]}"
+
+
+def _job(ringing: Ringing, first: bool) -> EnqueueData:
+    return Queue.prepare_data(
+        FUNCTION, args=ringing[:2], job_id=job_id(ringing), timeout=TIMEOUT, at_front=first, **_options(ringing)
+    )
 
 
 def _options(ringing: Ringing) -> dict[str, Any]:

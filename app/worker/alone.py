@@ -45,7 +45,7 @@ class Alone:
 
     def _call(self, held: Hold) -> None:
         """Ring for somebody who helps with it, and who calls the next one."""
-        self.process.ring_again([ringing_of(held.task)])
+        self.process.ring([ringing_of(held.task)])
 
     def send(self) -> None:
         """Send it, until all of it has ended, or it is to be let go of."""

@@ -39,6 +39,9 @@ GATHER = 0.008
 LINGER = (0.004, 0.008, 0.016, 0.032)
 """Seconds between looks for the next ring, before RQ has its worker back."""
 
+MOST_LARGE = 100
+"""Large tasks that wait before the small ones behind them, and are passed over to let those in."""
+
 STUMBLED = N_("Something went wrong in the worker. It is tried again.")
 
 
@@ -85,7 +88,7 @@ class Sender:
             others = self.together.send(rung)
             while others and not self.alone.begin(*others.pop(0)[:2]):
                 pass
-            self.ring_again(others)  # another worker may come to them first
+            self.ring(others, first=True)  # another worker may come to them sooner
             self.alone.send()
             rung = self.more() or self._linger()
 
@@ -118,13 +121,19 @@ class Sender:
 
     def let_in(self) -> None:
         """In the middle of a large task: the small ones that ring. The large ones wait for their turn."""
-        self.ring_again(self.together.send(self.more()))
+        others: list[Ringing] = []
+        while rung := self.more():
+            left = self.together.send(rung)
+            others += left
+            if len(left) < lifecycle.BATCH or len(others) >= MOST_LARGE:
+                break
+        self.ring(others, first=True)
 
-    def ring_again(self, ringings: Sequence[Ringing]) -> None:
-        """For whoever comes to it first; what Redis does not take, the timekeeper rings for."""
+    def ring(self, ringings: Sequence[Ringing], first: bool = False) -> None:
+        """For whoever comes to it; what Redis does not take, the timekeeper rings for."""
         if ringings and self.rings:
             with suppress(RedisError, OSError):
-                self.rings.ring(ringings)
+                self.rings.ring(ringings, first)
 
     def settle(self) -> None:
         """Settle what is in hand, if anything still is; where that has happened already, nothing moves."""

@@ -105,9 +105,9 @@ class Timekeeper(threading.Thread):
         with self.database.writing() as db:
             return [tuple(row) for row in db.execute(lifecycle.promote())]
 
-    def _ring(self, ringings: list[Ringing]) -> None:
+    def _ring(self, ringings: list[Ringing], first: bool = False) -> None:
         try:
-            self.rings.ring(ringings)
+            self.rings.ring(ringings, first)
         except (RedisError, OSError) as error:
             logger.warning("Redis is away; the rings will follow", rings=len(ringings), error=str(error))
 
@@ -142,7 +142,7 @@ class Timekeeper(threading.Thread):
             with self.database.writing() as db:
                 ringing = take_from_holder(db, task_id, token, repairs)
             if ringing:
-                self._ring([ringing])
+                self._ring([ringing], first=True)  # it has waited already
         for task_id, token in helpers:
             with self.database.writing() as db:
                 take_from_helper(db, task_id, token, repairs)

@@ -35,7 +35,7 @@ for 5 s. In the other rounds, with servers stopped and disks full, it was {distu
 ## How it is done
 
 A round is an office of its own: a database ({databases}), a Valkey, a mail server that remembers every body it
-accepted, and three workers, started again as soon as they die. Tasks of 1 to 40 recipients come in, at once or
+accepted, and three workers, started again as soon as they die. Tasks of 1 to 240 recipients come in, at once or
 for later, one ring in ten is lost on purpose. Meanwhile workers are killed one after another, each at the point
 that was dealt to it or at a random instant, and a second hand kills or breaks the other parts. Then everything
 is left alone until it has settled, and rows and mail server are compared from outside, with SQL of their own:

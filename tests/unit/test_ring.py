@@ -24,6 +24,12 @@ def test_a_ring_carries_the_task_and_the_attempt_and_nothing_else(rings: Rings) 
     assert rings.waiting() == {"high": 1, "default": 0, "low": 0}
 
 
+def test_what_is_to_go_first_keeps_its_order(rings: Rings) -> None:
+    rings.ring([(1, 0, "low")])
+    rings.ring([(2, 0, "low"), (3, 0, "low")], first=True)
+    assert rings.redis.lrange("rq:queue:low", 0, -1) == [b"task-2-0", b"task-3-0", b"task-1-0"]
+
+
 def test_a_scheduled_ring_is_rounded_up_so_that_rqs_own_scheduler_is_never_early(rings: Rings) -> None:
     due = datetime(2030, 1, 1, 9, 0, 0, 1, tzinfo=UTC)
     rings.ring_at((7, 0, "default"), due)

@@ -133,6 +133,18 @@ def test_a_large_one_lets_the_small_ones_in(office: Office) -> None:
     assert {n for _, n, _ in office.all(repairs())} == {0}, "the ring of the next one was given back, not lost"
 
 
+def test_small_ones_come_past_large_ones_that_wait_and_those_keep_their_order(office: Office) -> None:
+    office.sink.script = lambda step, address: 0.01 if step == "end" else None
+    large = [office.submit([f"t{n}r{k}@example.com" for k in range(60 if n == 0 else 2)]) for n in range(14)]
+    small = office.submit(["small@example.com"])
+    with office.worker():
+        office.wait_for(small, "finished")
+        assert office.status(large[0]) == "started"
+        ended(office, 15)
+    order = [taken.address for taken in office.sink.taken if taken.address.endswith("r0@example.com")]
+    assert order == [f"t{n}r0@example.com" for n in range(14)]
+
+
 def test_many_small_ones_do_not_keep_a_large_one_waiting_for_ever(office: Office) -> None:
     office.sink.script = lambda step, address: 0.01 if step == "end" else None
     large = office.submit(15)
