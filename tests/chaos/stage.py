@@ -24,7 +24,7 @@ from tests.chaos.servers import Databases, Valkey
 from tests.parts import Office, bare_environment
 from tests.sink import Sink
 
-SIZES = (1, 1, 1, 2, 3, 5, 9, 10, 11, 20, 25, 40, 240)
+SIZES = (*(1, 1, 1, 2, 3, 5, 9, 10, 11, 20, 25, 40) * 3, 240)
 NTH = {"before-data": 25, "in-body": 25, "after-last-byte": 25, "promoted": 2, "in-mark": 3}
 """At most how many times a point is passed before it kills; elsewhere 4."""
 
