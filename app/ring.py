@@ -155,10 +155,10 @@ class Rings:
         RQ believes.
         """
         seconds, _ = self.redis.time()
-        with self.redis.pipeline(transaction=False) as pipe:
-            pipe.zrange(TAKEN, seconds - IN_HAND, "+inf", byscore=True)
+        with self.redis.pipeline() as pipe:
             for queue in self._queues.values():
                 pipe.lrange(queue.key, 0, -1)
+            pipe.zrange(TAKEN, seconds - IN_HAND, "+inf", byscore=True)
             replies = pipe.execute()
         return {item.decode("utf-8", "replace") for reply in replies for item in reply}
 

@@ -93,6 +93,11 @@ class AsyncDatabase:
         await self.engine.dispose()
 
 
+def is_deadlock(error: BaseException) -> bool:
+    """Whether Postgres ended the transaction because it and another waited for each other: once more, it may pass."""
+    return getattr(getattr(error, "orig", None), "sqlstate", None) in ("40P01", "40001")
+
+
 def rows(result: Result[Any]) -> int:
     """How many rows an UPDATE or DELETE moved."""
     return cast(CursorResult[Any], result).rowcount

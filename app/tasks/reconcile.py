@@ -28,9 +28,9 @@ def expired(limit: int = 100) -> Select[int, str | None]:
     return select(Task.id, Task.token).where(Task.status == TaskStatus.STARTED, Task.lease_until < now()).limit(limit)
 
 
-def lost_helpers(limit: int = 100) -> Select[int, str]:
-    """Those who helped with a task (id and token) and whose lease ran out."""
-    return select(Helper.task_id, Helper.token).where(Helper.lease_until < now()).limit(limit)
+def shared_with_lost(limit: int = 100) -> Select[int]:
+    """The tasks that somebody helped with whose lease ran out."""
+    return select(Helper.task_id).where(Helper.lease_until < now()).distinct().limit(limit)
 
 
 def unheard(after: int, limit: int = 1000) -> Select[int, int, str]:

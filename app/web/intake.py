@@ -4,20 +4,28 @@ import asyncio
 from asyncio import Future
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextvars import Context
 from dataclasses import replace
+from typing import cast
 
-from sqlalchemy.exc import IntegrityError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import IntegrityError, OperationalError, TimeoutError
 from sqlalchemy.orm import Session
 from werkzeug.exceptions import NotFound
 
-from app.db import Database
+from app import log
+from app.db import Database, is_deadlock
 from app.tasks import drafts, family, lifecycle, queries
 from app.tasks.model import Task
 from app.tasks.request import Refused, Request
 from app.tasks.submit import new_deliveries, new_task
 
+logger = log.get("web")
+
 MOST = 1000
 """Recipients that are stored in one transaction, unless one task has more."""
+
+THREADS = 4
+"""Of them, where many can write at once: one that waits for another transaction does not keep the others waiting."""
 
 Waiting = tuple[Request, Future[Task]]
 
@@ -29,14 +37,19 @@ class KeyReused(Exception):  # noqa: N818 (it is no fault of the program's)
 class Intake:
     """For one event loop. `domain` is the right-hand side of new Message-IDs; `stored` is told of new tasks once they
     are committed, whether or not whoever asked for them is still there.
+
+    SQLite has one writer: what waits for it is stored together. Postgres has many, who would wait for one another in
+    circles were each to hold the counts of many tasks, so there each task has a transaction of its own.
     """
 
     def __init__(self, database: Database, domain: str, stored: Callable[[Sequence[Task]], None]) -> None:
+        one_writes = database.engine.dialect.name == "sqlite"
+        self._most, self._threads = (MOST, 1) if one_writes else (1, THREADS)
         self._database = database
         self._domain = domain
         self._stored = stored
         self._waiting: deque[Waiting] = deque()
-        self._at_work: asyncio.Task[None] | None = None
+        self._at_work: set[asyncio.Task[None]] = set()
 
     async def store(self, request: Request) -> Task:
         """The task, stored; the one that there is, where the same request came before with the same key.
@@ -45,31 +58,40 @@ class Intake:
         """
         answer: Future[Task] = asyncio.get_running_loop().create_future()
         self._waiting.append((request, answer))
-        if self._at_work is None:
-            self._at_work = asyncio.create_task(self._work())
+        if len(self._at_work) < self._threads:
+            # In a context of its own: it works for others, too, than whoever came first.
+            self._at_work.add(asyncio.get_running_loop().create_task(self._work(), context=Context()))
         return await answer
 
     async def _work(self) -> None:
-        while self._waiting:
-            some = self._next()
+        try:
+            while self._waiting:
+                await self._store_next()
+        finally:  # in this same step, so that whoever comes next sees that nobody is at work
+            self._at_work.discard(cast(asyncio.Task[None], asyncio.current_task()))
+
+    async def _store_next(self) -> None:
+        some = self._next()
+        try:
+            new, answers = await asyncio.to_thread(self._store, [request for request, _ in some])
+        except Exception as error:  # whatever it is, it is for those who wait
+            new, answers = [], [error] * len(some)
+        for (_, waiting), answer in zip(some, answers, strict=True):
+            if waiting.done():
+                continue  # whoever asked has gone
+            if isinstance(answer, Task):
+                waiting.set_result(answer)
+            else:
+                waiting.set_exception(answer)
+        if new:
             try:
-                new, answers = await asyncio.to_thread(self._store, [request for request, _ in some])
-            except Exception as error:  # whatever it is, it is for those who wait
-                new, answers = [], [error] * len(some)
-            if new:
                 self._stored(new)
-            for (_, waiting), answer in zip(some, answers, strict=True):
-                if waiting.done():
-                    continue  # whoever asked has gone
-                if isinstance(answer, Task):
-                    waiting.set_result(answer)
-                else:
-                    waiting.set_exception(answer)
-        self._at_work = None
+            except Exception as error:  # the rows are there, and the timekeeper sees them
+                logger.warning("nobody was told of new tasks", error=f"{type(error).__name__}: {error}")
 
     def _next(self) -> list[Waiting]:
         some, recipients = [], 0
-        while self._waiting and recipients < MOST:
+        while self._waiting and recipients < self._most:
             some.append(self._waiting.popleft())
             recipients += len(some[-1][0].recipients)
         return some
@@ -78,16 +100,17 @@ class Intake:
         """The new tasks, and the answer to each request. What the database does not take spoils none of the others."""
         try:
             return self._together(requests)
-        except OperationalError:
-            raise  # it is away, or busy: it would be for each of them
-        except SQLAlchemyError:
+        except (OperationalError, TimeoutError) as error:
+            if not is_deadlock(error):
+                raise  # it is away, or busy: it would be for each of them
+        except Exception:  # noqa: S110 (each has it for an answer below)
             pass
         new: list[Task] = []
         answers: list[Task | Exception] = []
         for request in requests:
             try:
                 some, answer = self._alone(request)
-            except SQLAlchemyError as error:
+            except Exception as error:  # what was stored before it must be answered nevertheless
                 some, answer = [], [error]
             new += some
             answers += answer
@@ -96,7 +119,10 @@ class Intake:
     def _alone(self, request: Request) -> tuple[Sequence[Task], Sequence[Task | Exception]]:
         try:
             return self._together([request])
-        except IntegrityError:  # another process stored the same key between our look and our insert
+        except (IntegrityError, OperationalError) as error:
+            # Another process stored the same key between our look and our insert, or held what we wanted.
+            if isinstance(error, OperationalError) and not is_deadlock(error):
+                raise
             return self._together([request])
 
     def _together(self, requests: Sequence[Request]) -> tuple[Sequence[Task], Sequence[Task | Exception]]:
@@ -124,7 +150,7 @@ class Intake:
     async def close(self) -> None:
         """Wait until all is stored that was asked for."""
         if self._at_work:
-            await self._at_work
+            await asyncio.wait(self._at_work)
 
 
 def check_family(db: Session, request: Request, but: int | None = None) -> Request:
@@ -134,6 +160,6 @@ def check_family(db: Session, request: Request, but: int | None = None) -> Reque
     head = db.scalar(family.head(request.instead_of or 0))
     if head is None:
         raise NotFound
-    db.execute(lifecycle.plan(head))  # nobody retries that one meanwhile
+    db.execute(lifecycle.lock(head))  # nobody retries that one meanwhile
     family.check(request, db.scalars(family.reached(head, but)))
     return replace(request, instead_of=head)

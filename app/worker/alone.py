@@ -14,7 +14,7 @@ from app.ring import ringing_of
 from app.tasks import lifecycle, sender
 from app.worker import shared, trouble
 from app.worker.handed import Batch, Handed, hand_over, record, tallies, with_faults
-from app.worker.hold import STOPPED, TURN, WAITS, Hold, persist, renew, renewing
+from app.worker.hold import STOPPED, TURN, WAITS, Hold, count_in, persist, renewing
 
 if TYPE_CHECKING:
     from app.worker.sender import Sender
@@ -23,6 +23,8 @@ logger = log.get("worker")
 
 TROUBLE = N_("The mail could not be handed over for now. It is tried again.")
 TURN_OVER = N_("Others have their turn; then it goes on.")
+
+LEFT = "left to others"
 
 LET_IN = 0.5
 """Seconds within one task, after which small ones go first."""
@@ -59,6 +61,8 @@ class Alone:
                     self.process.let_in()
                     let_in = time.monotonic()
         self.held = None
+        if held.result == LEFT and time.monotonic() - held.begun > TURN:
+            self._call(held)  # it has had its turn, and may come back to it
         logger.info(held.result, task=held.task.id)
 
     def _claim(self, task_id: int, attempt: int) -> tuple[Hold | None, Batch, bool]:
@@ -66,19 +70,20 @@ class Alone:
         token, began = secrets.token_hex(8), time.monotonic()
 
         def claim(db: Session) -> tuple[Hold | None, Batch, bool]:
-            helping = False
+            joined = False
             claimed = db.execute(lifecycle.claim(task_id, attempt, token, self.process.name)).first()
             if claimed is None and db.execute(lifecycle.promote(task_id=task_id)).first():
                 # The ring came from RQ's own scheduler, before any timekeeper: it did the promoter's part.
                 claimed = db.execute(lifecycle.claim(task_id, attempt, token, self.process.name)).first()
             if claimed is None:
-                claimed, helping = shared.join(db, task_id, token, self.process.name), True
+                claimed, joined = shared.join(db, task_id, token, self.process.name), True
             if claimed is None:
                 return None, [], False
-            if claimed.attempt > 1 and not helping:
+            if claimed.attempt > 1 and not joined:
                 db.execute(lifecycle.lose_strays(task_id, token))
-            held = Hold(claimed, token, began + lifecycle.LEASE, helping=helping)
-            return held, self._next(db, held), shared.wants_help(db, held)
+            held = Hold(claimed, token, began + lifecycle.LEASE, joined=joined)
+            batch = self._next(db, held)
+            return held, batch, bool(batch) and shared.wants_help(db, held)
 
         return persist(self.process.database, claim)
 
@@ -106,10 +111,11 @@ class Alone:
             return []
         paused, held.gap, _ = db.execute(sender.state()).one()
         had_its_turn = time.monotonic() - held.begun > TURN
-        if not self.process.stopping.is_set() and not paused and not had_its_turn:
+        slowly_enough = not (held.gap and held.joined)  # the gap is between all messages, whoever sends them
+        if not self.process.stopping.is_set() and not paused and not had_its_turn and slowly_enough:
             limit, edition = 1 if held.gap else lifecycle.BATCH, self.process.editions.choose(db, held)
             marked = db.execute(lifecycle.mark(held.task.id, held.token, limit, edition)).all()
-            if marked and done is not None and not renew(db, held, **done):
+            if marked and done is not None and not count_in(db, held, done):
                 db.execute(lifecycle.put_back(held.task.id, held.token, [delivery.id for delivery in marked]))
                 held.result = "lost"  # somebody else goes on
                 return []
@@ -121,7 +127,7 @@ class Alone:
 
     def _settle(self, db: Session, held: Hold, why: str) -> None:
         if shared.leave(db, held):
-            held.result = "left to others"
+            held.result = LEFT
             return
         settled = db.execute(lifecycle.settle(held.task.id, held.token, why)).first()
         held.result = str(settled.status) if settled else "lost"

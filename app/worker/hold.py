@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -44,7 +44,7 @@ class Hold:
     lease_end: float
     result: str = ""
     begun: float = field(default_factory=time.monotonic)
-    helping: bool = False  # whether somebody else held it when it was joined
+    joined: bool = False  # whether somebody else held it when it was taken up
     gap: float = 0.0  # seconds to leave between two messages
     trouble: Outcome | None = None
     edition: Edition | Mistake = field(init=False)  # what its next messages are written from, or why they can't be
@@ -90,11 +90,19 @@ def _renew(database: Database, holds: Sequence[Hold], done: threading.Event) -> 
                 taken_over.append(held)
 
 
-def renew(db: Session, held: Hold, **tallies: int) -> bool:
-    """Keep it, and count what was sent, failed or is unknown. Not: somebody else has it by now."""
-    if held.helping and rows(db.execute(keep_helping(held.token))) and not tallies:
+def renew(db: Session, held: Hold) -> bool:
+    """Keep it for another while. Not: somebody else has it by now."""
+    if held.joined and rows(db.execute(keep_helping(held.token))):
         return True
-    return db.scalar(keep(held.task.id, held.token, **tallies)) is not None
+    return db.scalar(keep(held.task.id, held.token)) is not None
+
+
+def count_in(db: Session, held: Hold, tallies: Mapping[str, int]) -> bool:
+    """The same, and count what was sent, failed or is unknown. The task's row comes first, as for all who share it."""
+    kept = db.scalar(keep(held.task.id, held.token, **tallies)) is not None
+    if kept and held.joined:
+        db.execute(keep_helping(held.token))
+    return kept
 
 
 def persist(database: Database, write: Callable[[Session], T], tries: int = 6) -> T:

@@ -1,62 +1,63 @@
 """Takes work from workers that were lost, each in one transaction: their leases ran out."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqlalchemy.orm import Session
 
 from app.db import rows
 from app.ring import Ringing
 from app.tasks import lifecycle
+from app.worker import shared
 
 
 @dataclass
 class Repairs:
-    """What was put right: tasks taken from lost workers, those given up, their messages, and rings that were lost."""
+    """What was put right: tasks taken from lost workers, those given up, their messages, and rings that were lost.
+
+    `waiting` are the tasks that wait again, and are to be rung for.
+    """
 
     released: int = 0
     condemned: int = 0
     unknown: int = 0
     rung: int = 0
+    waiting: list[Ringing] = field(default_factory=list)
+
+    def counts(self) -> dict[str, int]:
+        """By name, what there was of each."""
+        every = {"released": self.released, "condemned": self.condemned, "unknown": self.unknown, "rung": self.rung}
+        return {name: n for name, n in every.items() if n}
+
+    def add(self, others: "Repairs") -> None:
+        self.released += others.released
+        self.condemned += others.condemned
+        self.unknown += others.unknown
 
 
-def take_from_holder(db: Session, task_id: int, token: str | None, repairs: Repairs) -> Ringing | None:
-    """A helper holds the task now, or else it waits again, or is given up. What to ring for; None, too, where its
-    worker or another reconciler was faster.
+def take_from_holder(db: Session, task_id: int, token: str | None) -> Repairs:
+    """A helper holds the task now, or else it waits again, or is given up. Nothing, where its worker or another
+    reconciler was faster.
     """
-    db.execute(lifecycle.plan(task_id))
-    lost = db.scalar(lifecycle.holder(task_id)) or ""
-    if heir := db.scalar(lifecycle.hand_on(task_id, token, lost=True)):
-        db.execute(lifecycle.stop_helping(heir))
-        _lose(db, task_id, token, lost, repairs)
-        return None
+    db.execute(lifecycle.lock(task_id))
+    _, unknown = shared.lose_helpers(db, task_id)
+    worker = db.scalar(lifecycle.holder(task_id)) or ""
+    if shared.hand_on(db, task_id, token, lost=True):
+        return Repairs(released=1, unknown=unknown + shared.lose(db, task_id, token, worker))
     if released := db.execute(lifecycle.release(task_id, token)).first():
-        repairs.released += 1
-        repairs.unknown += rows(db.execute(lifecycle.lose(task_id, token)))
-    elif db.scalar(lifecycle.condemn(task_id, token)):
-        repairs.condemned += 1
+        unknown += rows(db.execute(lifecycle.lose(task_id, token)))
+        db.execute(lifecycle.tally(task_id))
+        return Repairs(released=1, unknown=unknown, waiting=[tuple(released)])
+    if db.scalar(lifecycle.condemn(task_id, token)):
         # It sends nothing again by itself, whatever was decided for it beforehand.
-        repairs.unknown += rows(db.execute(lifecycle.lose_strays(task_id, "")))
+        unknown += rows(db.execute(lifecycle.lose_strays(task_id, "")))
         db.execute(lifecycle.give_up(task_id))
-    else:
-        return None
-    db.execute(lifecycle.tally(task_id))
-    return tuple(released) if released else None
+        db.execute(lifecycle.tally(task_id))
+        return Repairs(condemned=1, unknown=unknown)
+    return Repairs(unknown=unknown)
 
 
-def take_from_helper(db: Session, task_id: int, token: str, repairs: Repairs) -> None:
+def take_from_helpers(db: Session, task_id: int) -> Repairs:
     """Whoever holds the task goes on with it."""
-    db.execute(lifecycle.plan(task_id))
-    if lost := db.scalar(lifecycle.lost_helper(token)):
-        db.execute(lifecycle.stop_helping(token))
-        _lose(db, task_id, token, lost, repairs)
-
-
-def _lose(db: Session, task_id: int, token: str | None, lost: str, repairs: Repairs) -> None:
-    """Say of a task that goes on who was lost over it, and with which messages."""
-    holder = db.execute(lifecycle.holder(task_id)).scalar_one()
-    db.execute(lifecycle.tell_lost(task_id, lost))
-    db.execute(lifecycle.sign(task_id, "reconciler"))  # whose events the messages' are
-    repairs.released += 1
-    repairs.unknown += rows(db.execute(lifecycle.lose(task_id, token)))
-    db.execute(lifecycle.tally(task_id))
-    db.execute(lifecycle.sign(task_id, holder))
+    db.execute(lifecycle.lock(task_id))
+    lost, unknown = shared.lose_helpers(db, task_id)
+    return Repairs(released=lost, unknown=unknown)

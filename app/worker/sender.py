@@ -163,6 +163,7 @@ class Sender:
         said = f"{type(error).__name__}: {error}"
 
         def stumble(db: Session, held: Hold) -> None:
+            db.execute(lifecycle.lock(held.task.id))
             db.execute(lifecycle.lose(held.task.id, held.token))
             db.execute(lifecycle.tally(held.task.id))
             if not leave(db, held):

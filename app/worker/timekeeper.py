@@ -6,7 +6,7 @@ Every worker has one, in a thread of its own; the one that holds the office (a l
 import math
 import threading
 import time
-from dataclasses import asdict
+from functools import partial
 
 from redis import RedisError
 from sqlalchemy import insert
@@ -17,7 +17,8 @@ from app.db import Database
 from app.ring import News, Ringing, Rings, job_id
 from app.tasks import lifecycle, reconcile
 from app.tasks.books import Worker
-from app.worker.lost import Repairs, take_from_helper, take_from_holder
+from app.worker.hold import persist
+from app.worker.lost import Repairs, take_from_helpers, take_from_holder
 
 logger = log.get("timekeeper")
 
@@ -106,6 +107,8 @@ class Timekeeper(threading.Thread):
             return [tuple(row) for row in db.execute(lifecycle.promote())]
 
     def _ring(self, ringings: list[Ringing], first: bool = False) -> None:
+        if not ringings:
+            return
         try:
             self.rings.ring(ringings, first)
         except (RedisError, OSError) as error:
@@ -127,7 +130,7 @@ class Timekeeper(threading.Thread):
             repairs.rung = self._ring_unheard()
         except (RedisError, OSError) as error:
             logger.warning("Redis is away; lost rings cannot be told from others", error=str(error))
-        if found := {name: n for name, n in asdict(repairs).items() if n}:
+        if found := repairs.counts():
             logger.info("repaired", **found)
             with self.database.writing() as db:
                 for name, n in found.items():
@@ -137,15 +140,13 @@ class Timekeeper(threading.Thread):
     def _take_from_the_lost(self, repairs: Repairs) -> None:
         with self.database.reading() as db:
             holders = db.execute(reconcile.expired()).all()
-            helpers = db.execute(reconcile.lost_helpers()).all()
-        for task_id, token in holders:
-            with self.database.writing() as db:
-                ringing = take_from_holder(db, task_id, token, repairs)
-            if ringing:
-                self._ring([ringing], first=True)  # it has waited already
-        for task_id, token in helpers:
-            with self.database.writing() as db:
-                take_from_helper(db, task_id, token, repairs)
+            shared = db.scalars(reconcile.shared_with_lost()).all()
+        takes = [partial(take_from_holder, task_id=task_id, token=token) for task_id, token in holders]
+        takes += [partial(take_from_helpers, task_id=task_id) for task_id in shared]
+        for take in takes:
+            taken = persist(self.database, take, tries=2)
+            repairs.add(taken)
+            self._ring(taken.waiting, first=True)  # they have waited already
 
     def _ring_unheard(self) -> int:
         with self.database.reading() as db:

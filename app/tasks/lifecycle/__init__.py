@@ -19,6 +19,7 @@ the event and the counts of a task's move in the same statement, and cancel what
 """
 
 from app.tasks.lifecycle.due import (
+    CRASHES,
     condemn,
     give_up,
     hold_late,
@@ -32,7 +33,7 @@ from app.tasks.lifecycle.due import (
 )
 from app.tasks.lifecycle.edited import EDITED, Version, changes, clear, edit, edit_key, version
 from app.tasks.lifecycle.held import BATCH, LEASE, claim, keep, mark, put_back, record
-from app.tasks.lifecycle.moves import WAITING, Move
+from app.tasks.lifecycle.moves import WAITING, Move, lock
 from app.tasks.lifecycle.people import (
     AGAIN,
     ARRIVED,
@@ -57,7 +58,7 @@ from app.tasks.lifecycle.shared import (
     join,
     joinable,
     keep_helping,
-    lost_helper,
+    lost_helpers,
     sign,
     stop_helping,
     tell_lost,
@@ -66,11 +67,11 @@ from app.tasks.lifecycle.together import claim_together, mark_together, settle_t
 from app.tasks.lifecycle.undone import Plan, plan, replan, requeue_cancelled, restore
 
 __all__ = [
-    "AGAIN", "ARRIVED", "BATCH", "CAN", "DECIDABLE", "EDITED", "LEASE", "MUCH", "WAITING", "Move", "Plan", "Version",
-    "arrived", "cancel", "changes", "claim", "claim_together", "clear", "condemn", "decide", "edit", "edit_key",
-    "give_back", "give_up", "hand_on", "helpers", "hold_late", "holder", "join", "joinable", "keep", "keep_helping",
-    "late", "lose", "lose_strays", "lost_helper", "mark", "mark_together", "plan", "promote", "put_back", "record",
-    "release", "replan", "requeue_cancelled", "requeue_failed", "reschedule", "restore", "retry", "ring_again",
-    "send_again", "send_now", "settle", "settle_together", "sign", "stop_helping", "tally", "tell_lost", "undo",
-    "version",
+    "AGAIN", "ARRIVED", "BATCH", "CAN", "CRASHES", "DECIDABLE", "EDITED", "LEASE", "MUCH", "WAITING", "Move", "Plan",
+    "Version", "arrived", "cancel", "changes", "claim", "claim_together", "clear", "condemn", "decide", "edit",
+    "edit_key", "give_back", "give_up", "hand_on", "helpers", "hold_late", "holder", "join", "joinable", "keep",
+    "keep_helping", "late", "lock", "lose", "lose_strays", "lost_helpers", "mark", "mark_together", "plan", "promote",
+    "put_back", "record", "release", "replan", "requeue_cancelled", "requeue_failed", "reschedule", "restore",
+    "retry", "ring_again", "send_again", "send_now", "settle", "settle_together", "sign", "stop_helping", "tally",
+    "tell_lost", "undo", "version",
 ]  # fmt: skip

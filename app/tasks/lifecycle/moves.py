@@ -28,6 +28,11 @@ def delivery(*where: ColumnElement[bool]) -> Update:
     return update(Delivery).where(*where).execution_options(synchronize_session=False)
 
 
+def lock(task_id: int) -> Select[int]:
+    """Nobody else moves this task before the transaction ends; events of its deliveries may be written meanwhile."""
+    return select(Task.id).where(Task.id == task_id).with_for_update(key_share=True)
+
+
 def these(which: Which, column: Any = Task.id) -> ColumnElement[bool]:
     """That the column is this id, or one of these."""
     is_one: ColumnElement[bool] = column == which if isinstance(which, int) else column.in_(which)

@@ -59,7 +59,7 @@ def _first_words() -> ScalarSelect[str | None]:
 
 
 def give_back(task_id: int, token: str, why: str, wait: float = 0, error: str | None = None) -> Move:
-    """started → queued by the worker that holds it, due again in `wait` seconds."""
+    """started → queued by the worker that holds it, due again in `wait` seconds; its deliveries are counted anew."""
     return (
         task(*held(task_id, token))
         .values(
@@ -70,6 +70,11 @@ def give_back(task_id: int, token: str, why: str, wait: float = 0, error: str | 
             lease_until=None,
             why=why,
             error=func.coalesce(error, Task.error),
+            crashes=case((count(DeliveryStatus.SENT) > Task.sent, 0), else_=Task.crashes),
+            sent=count(DeliveryStatus.SENT),
+            failed=count(DeliveryStatus.FAILED),
+            unknown=count(DeliveryStatus.UNKNOWN),
+            attention=needs_a_person(),
         )
         .returning(Task.id)
     )

@@ -1,6 +1,6 @@
 """The moves of workers that share a large task: one holds it, the others help, each under a lease of its own.
 
-Whoever joins or leaves locks the task's row first (`plan`), so that nobody joins what is being settled. Who holds it
+Whoever joins or leaves locks the task's row first (`lock`), so that nobody joins what is being settled. Who holds it
 and leaves hands it on to a helper, who need not notice; the last one settles it.
 """
 
@@ -12,9 +12,9 @@ from sqlalchemy.sql.dml import Delete
 from app.db import now
 from app.mail import N_
 from app.tasks.books import Helper, Sender
-from app.tasks.lifecycle.held import BATCH, CLAIMED, LEASE
+from app.tasks.lifecycle.held import BATCH, CLAIMED, LEASE, ready
 from app.tasks.lifecycle.moves import Move, held, task
-from app.tasks.model import Task, TaskEvent, TaskStatus
+from app.tasks.model import Delivery, Task, TaskEvent, TaskStatus
 
 GONE = N_("This worker was lost; the others go on.")
 
@@ -28,11 +28,12 @@ def joinable(task_id: int) -> Select[*tuple[Any, ...]]:
     """
     left = Task.recipients - Task.sent - Task.failed - Task.unknown
     is_large = (Task.recipients >= MUCH) & (left >= 2 * BATCH)
+    waits = exists().where(Delivery.task_id == task_id, *ready())
     in_trouble = exists().where(Sender.paused_until > now())
     return (
         select(*CLAIMED)
-        .where(Task.id == task_id, Task.status == TaskStatus.STARTED, is_large, ~in_trouble)
-        .with_for_update()
+        .where(Task.id == task_id, Task.status == TaskStatus.STARTED, is_large, ~in_trouble, waits)
+        .with_for_update(key_share=True)
     )
 
 
@@ -62,23 +63,25 @@ def hand_on(task_id: int, token: str | None, *, lost: bool = False) -> Move:
     """
     living = Helper.task_id == task_id, Helper.lease_until > now()
     heir = select(Helper.token).where(*living).order_by(Helper.token).limit(1)
-    lease = select(Helper.lease_until).where(*living).order_by(Helper.token).limit(1)
     name = select(Helper.worker).where(*living).order_by(Helper.token).limit(1)
     gone = [Task.lease_until < now()] if lost else []
     return (
         task(*held(task_id, token), *gone, exists().where(*living))
         .values(
             token=heir.scalar_subquery(),
-            lease_until=lease.scalar_subquery(),
+            lease_until=now(LEASE),
             who=name.scalar_subquery(),
         )
         .returning(Task.token)
     )
 
 
-def lost_helper(token: str) -> Select[str]:
-    """Which worker it is, if its lease ran out; it cannot renew it before the transaction ends."""
-    return select(Helper.worker).where(Helper.token == token, Helper.lease_until < now()).with_for_update()
+def lost_helpers(task_id: int) -> Select[str, str]:
+    """Token and worker of those of its helpers whose leases ran out; they cannot renew them before the transaction
+    ends.
+    """
+    lost = Helper.task_id == task_id, Helper.lease_until < now()
+    return select(Helper.token, Helper.worker).where(*lost).order_by(Helper.token).with_for_update()
 
 
 def holder(task_id: int) -> Select[str]:

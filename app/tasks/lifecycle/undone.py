@@ -33,7 +33,7 @@ def plan(task_id: int) -> Select[str, datetime | None, str | None, datetime, dat
     return (
         select(Task.status, Task.scheduled_at, Task.zone, Task.due_at, Task.hold_after, Task.held, Task.edit_key)
         .where(Task.id == task_id)
-        .with_for_update()
+        .with_for_update(key_share=True)
     )
 
 

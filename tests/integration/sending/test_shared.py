@@ -3,6 +3,7 @@
 import signal
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import datetime
 from typing import Any
@@ -15,6 +16,8 @@ from app.tasks import lifecycle, queries
 from app.tasks.books import Helper
 from app.tasks.lifecycle.shared import GONE
 from app.tasks.model import Delivery, Task, TaskEvent
+from app.worker import shared
+from app.worker.hold import Hold, count_in, renew
 from app.worker.timekeeper import Timekeeper
 from tests.forked import Forked
 from tests.parts import Office, wait_until
@@ -223,3 +226,97 @@ def test_a_helper_that_is_lost_loses_what_it_had_in_hand_and_nothing_else(office
     assert mark(office, task_id, "helper") == []
     assert office.one(select(Task.who))[0] == "worker a"
     assert last_events(office, 6) == ["worker b", *["reconciler"] * 5]
+
+
+def as_held(office: Office, task_id: int, token: str, joined: bool = False) -> Hold:
+    """As the worker with this token knows it."""
+    return Hold(office.one(queries.task(task_id))[0], token, 0, joined=joined)
+
+
+def leave(office: Office, held: Hold) -> bool:
+    """Leave it as a worker does that has had its turn. Whether others go on with it."""
+    with office.database.writing() as db:
+        left = shared.leave(db, held)
+        if not left:
+            db.execute(lifecycle.settle(held.task.id, held.token, "it had its turn")).one()
+    return left
+
+
+def test_what_a_lost_helper_has_in_hand_is_unknown_before_anybody_else_takes_the_task_up(office: Office) -> None:
+    """Whether or not the timekeeper has looked: the helper may only be frozen, and must not wake up to it."""
+    task_id = hold(office)
+    join(office, task_id)
+    mark(office, task_id, "helper", 10)
+    expire(office, lambda: update(Helper))
+    assert not leave(office, as_held(office, task_id, "holder"))
+    assert statuses(office) == {"queued": LARGE - 10, "unknown": 10}
+    with office.database.writing() as db:
+        assert not renew(db, as_held(office, task_id, "helper", joined=True))
+        assert db.execute(lifecycle.claim(task_id, 1, "third", "worker c")).first()
+        assert not renew(db, as_held(office, task_id, "helper", joined=True))
+    task = office.one(queries.task(task_id))[0]
+    assert (task.unknown, task.attention) == (10, True)
+
+
+def test_of_a_condemned_task_a_frozen_helper_has_nothing_more(office: Office) -> None:
+    task_id = hold(office)
+    join(office, task_id)
+    mark(office, task_id, "helper", 10)
+    expire(office, lambda: update(Helper))
+    expire(office, lambda: update(Task))
+    with office.database.writing() as db:
+        db.execute(update(Task).values(crashes=lifecycle.CRASHES - 1))
+    assert Timekeeper(office.database, office.rings, "a test").reconcile().condemned == 1
+    with office.database.writing() as db:
+        assert not renew(db, as_held(office, task_id, "helper", joined=True))
+    assert (office.status(task_id), statuses(office)) == ("failed", {"unknown": 10, "failed": LARGE - 10})
+
+
+def test_workers_that_leave_at_once_do_not_wait_for_one_another_in_a_circle(office: Office) -> None:
+    task_id = hold(office)
+    join(office, task_id)
+
+    def record_and_leave(token: str, joined: bool) -> bool:
+        held = as_held(office, task_id, token, joined)
+        row = {"to": "sent", "said": "250", "fault": None, "wait": None, "digest": None}
+        marked = office.all(select(Delivery.id).where(Delivery.token == token))
+        with office.database.writing() as db:
+            db.connection().execute(lifecycle.record(token), [{**row, "of": each} for (each,) in marked])
+            time.sleep(0.3)  # on Postgres, until the other one has recorded too
+            left = shared.leave(db, held)
+            if not left:
+                db.execute(lifecycle.settle(task_id, token, "it had its turn")).one()
+            return left
+
+    mark(office, task_id, "holder")
+    mark(office, task_id, "helper")
+    with ThreadPoolExecutor(2) as pool:
+        left = [*pool.map(record_and_leave, ("holder", "helper"), (False, True))]
+    assert sorted(left) == [False, True], "one of them settled it"
+    task = office.one(queries.task(task_id))[0]
+    assert (task.status, task.sent) == ("queued", 20)
+
+
+def test_one_that_counts_and_one_that_leaves_do_not_either(office: Office) -> None:
+    task_id = hold(office)
+    join(office, task_id)
+    helper, holder = as_held(office, task_id, "helper", joined=True), as_held(office, task_id, "holder")
+
+    def count() -> bool:
+        with office.database.writing() as db:
+            counted = count_in(db, helper, {"sent": 3})
+            time.sleep(0.2)
+            return counted
+
+    with ThreadPoolExecutor(2) as pool:
+        counted = pool.submit(count)
+        time.sleep(0.1)
+        assert pool.submit(leave, office, holder).result()
+        assert counted.result()
+
+
+def test_nobody_joins_where_all_that_is_left_has_to_wait(office: Office) -> None:
+    task_id = hold(office)
+    with office.database.writing() as db:
+        db.execute(update(Delivery).values(due_at=now(60)))
+    assert not join(office, task_id)

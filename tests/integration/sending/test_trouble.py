@@ -53,6 +53,22 @@ def test_a_server_in_trouble_pauses_everybody_and_one_task_finds_out_for_all(off
     assert office.one(select(Sender.troubles))[0] == 0
 
 
+def test_what_was_sent_before_the_trouble_is_counted(office: Office) -> None:
+    """And stays counted when a person cancels the rest."""
+    closing = "421 4.3.2 closing"
+    office.sink.script = lambda step, address: closing if (step, address) == ("rcpt", "r5@example.com") else None
+    with office.worker():
+        task_id = office.submit(8)
+        office.sink.wait_for(5)
+        office.wait_for(task_id, "queued", seconds=20)
+    task = office.one(queries.task(task_id))[0]
+    assert (task.sent, statuses(office)["sent"]) == (5, 5)
+    with office.database.writing() as db:
+        assert db.execute(lifecycle.cancel(task_id, "tester")).first()
+    task = office.one(queries.task(task_id))[0]
+    assert (task.status, task.sent, statuses(office)) == ("cancelled", 5, {"sent": 5, "cancelled": 3})
+
+
 def test_a_request_to_slow_down_is_heeded(office: Office) -> None:
     told = "451 4.7.1 sending rate limit exceeded"
     office.sink.script = lambda step, address: told if (step, address) == ("rcpt", "r0@example.com") else None
