@@ -109,21 +109,33 @@ class Alone:
         if held.trouble:
             self._let_go_in_trouble(db, held, held.trouble)
             return []
-        paused, held.gap, _ = db.execute(sender.state()).one()
-        had_its_turn = time.monotonic() - held.begun > TURN
-        slowly_enough = not (held.gap and held.joined)  # the gap is between all messages, whoever sends them
-        if not self.process.stopping.is_set() and not paused and not had_its_turn and slowly_enough:
-            limit, edition = 1 if held.gap else lifecycle.BATCH, self.process.editions.choose(db, held)
-            marked = db.execute(lifecycle.mark(held.task.id, held.token, limit, edition)).all()
-            if marked and done is not None and not count_in(db, held, done):
-                db.execute(lifecycle.put_back(held.task.id, held.token, [delivery.id for delivery in marked]))
-                held.result = "lost"  # somebody else goes on
-                return []
-            if marked:
-                return sorted(marked, key=lambda delivery: delivery.id)
-        why = STOPPED if self.process.stopping.is_set() else TROUBLE if paused else TURN_OVER if had_its_turn else WAITS
-        self._settle(db, held, why)
+        why = self._why_to_stop(db, held)
+        if not why:
+            marked = self._mark(db, held, done)
+            if marked or held.result:
+                return marked
+        self._settle(db, held, why or WAITS)
         return []
+
+    def _why_to_stop(self, db: Session, held: Hold) -> str | None:
+        paused, held.gap, _ = db.execute(sender.state()).one()
+        if self.process.stopping.is_set():
+            return STOPPED
+        if paused:
+            return TROUBLE
+        if time.monotonic() - held.begun > TURN:
+            return TURN_OVER
+        # The gap is between all messages, whoever sends them.
+        return WAITS if held.gap and held.joined else None
+
+    def _mark(self, db: Session, held: Hold, done: Mapping[str, int] | None) -> Batch:
+        limit, edition = 1 if held.gap else lifecycle.BATCH, self.process.editions.choose(db, held)
+        marked = db.execute(lifecycle.mark(held.task.id, held.token, limit, edition)).all()
+        if marked and done is not None and not count_in(db, held, done):
+            db.execute(lifecycle.put_back(held.task.id, held.token, [delivery.id for delivery in marked]))
+            held.result = "lost"  # somebody else goes on
+            return []
+        return sorted(marked, key=lambda delivery: delivery.id)
 
     def _settle(self, db: Session, held: Hold, why: str) -> None:
         if shared.leave(db, held):
