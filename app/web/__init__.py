@@ -10,7 +10,8 @@ intake     where new tasks are stored, whatever waits in one transaction   telle
 security   who asks, and from which site                        limits  how often somebody may come
 i18n       Korean and English                                   zone    in which zone a page shows times
 reading    a mail as a person may see it                        mailbox what would have left this machine
-problem    what an error looks like                             incoming, compress, serve  the wire itself
+problem    what an error looks like                             rendering    templates become pages
+incoming, compress, serve  the wire itself
 """
 
 from dataclasses import dataclass
@@ -33,6 +34,7 @@ from app.web.actions import Actions
 from app.web.compress import compress
 from app.web.incoming import Id, Request
 from app.web.live.watch import Watch
+from app.web.rendering import Pages
 
 ROOT = Path(__file__).parents[2]
 STATIC = ROOT / "static"
@@ -75,7 +77,7 @@ def create_app(settings: Settings, *, rings: Rings | None = None) -> Quart:
         MAX_FORM_MEMORY_SIZE=LARGEST_PAGE,
         BODY_TIMEOUT=30,
     )
-    app.request_class = Request
+    app.request_class, app.jinja_environment = Request, Pages
     app.url_map.converters["int"] = Id
     app.after_serving(_close)
     app.url_defaults(_with_hash)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal
 from zoneinfo import ZoneInfo
 
+from babel import Locale
 from babel.dates import format_datetime, format_timedelta
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
@@ -23,6 +24,7 @@ from app.mail import Mistake
 from app.tasks.lifecycle import EDITED
 
 LANGUAGES = {"en": "English", "ko": "한국어"}
+LOCALES = {code: Locale(code) for code in LANGUAGES}  # read once, not for every moment on a page
 CATALOGUES = Path(__file__).parent / "locale"
 
 # Babel writes "AM 9:00" for Korean, which nobody in Korea does: 24 hours it is.
@@ -127,7 +129,7 @@ def date(at: datetime, zone: str) -> str:
 
 
 def _format(at: datetime, zone: str, form: str) -> str:
-    return format_datetime(at, form, tzinfo=ZoneInfo(zone), locale=language())
+    return format_datetime(at, form, tzinfo=ZoneInfo(zone), locale=LOCALES[language()])
 
 
 def relative(at: datetime, now: datetime | None = None) -> str:
@@ -137,7 +139,9 @@ def relative(at: datetime, now: datetime | None = None) -> str:
         if count := int(seconds / length):
             # A threshold out of reach, so that 15 days do not become 2 weeks.
             span = timedelta(seconds=count * length)
-            return format_timedelta(span, granularity=unit, threshold=1e9, add_direction=True, locale=language())
+            return format_timedelta(
+                span, granularity=unit, threshold=1e9, add_direction=True, locale=LOCALES[language()]
+            )
     return gettext("now")
 
 
@@ -145,13 +149,13 @@ def span(seconds: float) -> str:
     """`12 seconds`, `3 minutes`: one unit, rounded, and never none."""
     unit, length = next((each for each in UNITS if seconds >= each[1]), UNITS[-1])
     whole = timedelta(seconds=max(1, round(seconds / length)) * length)
-    return format_timedelta(whole, granularity=unit, threshold=1e9, locale=language())
+    return format_timedelta(whole, granularity=unit, threshold=1e9, locale=LOCALES[language()])
 
 
 def lasting(ms: int) -> str:
     """`850 ms`, `1.4 sec`, `3 min`: how long something took, in the largest unit that fits."""
     unit, length = next(((unit, length) for unit, length in UNITS if ms >= length * 1000), ("millisecond", 0.001))
-    return format_unit(round(ms / length / 1000, 1), f"duration-{unit}", length="short", locale=language())
+    return format_unit(round(ms / length / 1000, 1), f"duration-{unit}", length="short", locale=LOCALES[language()])
 
 
 def people(first: str, count: int) -> str:
