@@ -14,9 +14,10 @@ from app.db import now
 from app.mail import N_
 from app.tasks import lifecycle
 from app.tasks.books import Bulk, BulkTask
+from app.tasks.filter import Filter
 from app.tasks.lifecycle import CAN, Move
 from app.tasks.model import Task
-from app.tasks.search import Filter, ids
+from app.tasks.search import ids
 
 BITE = 200
 """Tasks that are moved in one transaction: others wait for no more than these."""

@@ -9,8 +9,9 @@ from typing import Any
 
 from sqlalchemy import Row, Select, func, select
 
+from app.tasks.filter import Filter, fitting_recipients
 from app.tasks.model import Delivery, Task
-from app.tasks.search import Filter, fitting_recipients, ids
+from app.tasks.search import ids
 
 TASKS = 100
 ROWS = 500

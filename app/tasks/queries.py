@@ -9,9 +9,10 @@ from sqlalchemy import Select, and_, func, or_, select
 from app.db import now
 from app.tasks.books import Bulk, Edition, Fault, Repair, Sender, Worker
 from app.tasks.family import head_of, reached, surely_missed
+from app.tasks.filter import Filter as Filter
+from app.tasks.filter import lowered
 from app.tasks.model import Delivery, Task, TaskCount, TaskEvent, TaskStatus
-from app.tasks.search import Filter as Filter
-from app.tasks.search import ids, lowered
+from app.tasks.search import ids
 
 PAGE = 50
 

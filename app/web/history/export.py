@@ -14,7 +14,7 @@ from sqlalchemy import Row
 
 from app.db import AsyncDatabase
 from app.tasks import export
-from app.tasks.search import NEWEST, Filter
+from app.tasks.filter import NEWEST, Filter
 from app.web import postdate
 from app.web.history.filters import read_asked
 from app.web.zone import shown_zone

@@ -8,9 +8,9 @@ from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 from app.mail import N_, Mistake
+from app.tasks.filter import ATTENTION, Filter
 from app.tasks.model import TaskStatus
 from app.tasks.request import Mistakes
-from app.tasks.search import ATTENTION, Filter
 
 SENDING = "sending"
 TABS = ("", TaskStatus.SCHEDULED, SENDING, TaskStatus.FINISHED, TaskStatus.FAILED, ATTENTION, TaskStatus.CANCELLED)

@@ -14,9 +14,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.mail import N_
 from app.mail.said import explain
 from app.tasks import overview, queries
+from app.tasks.filter import ATTENTION
 from app.tasks.model import QUEUES
 from app.tasks.reconcile import repairs
-from app.tasks.search import ATTENTION
 from app.web import postdate
 from app.web.history import charts
 from app.web.history.charts import Drawn, Slot
