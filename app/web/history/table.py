@@ -1,12 +1,16 @@
 """The table of everything that was ever asked for: newest first, by tab and filter, page by page."""
 
+from asyncio import to_thread
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from quart import Blueprint, render_template, request
 
+from app.db import Database
 from app.mail.templates import Templates
 from app.tasks import queries
+from app.tasks.filter import Filter
 from app.tasks.model import Task, TaskStatus
 from app.web import postdate
 from app.web.history.filters import by_tab, read_asked
@@ -29,13 +33,9 @@ async def show() -> str:
     settings) and `fault` (the id of why mails failed) choose among them; `?cursor=` goes on before that id.
     """
     asked, app = read_asked(request.args), postdate()
-    async with app.database.reading() as db:
-        last_event = await db.scalar(queries.last_event()) or 0  # before the rows: what comes after is told
-        wanted = asked.filter(shown_zone())
-        found = [(task, address) for task, address in (await db.execute(queries.tasks(wanted))).all()]
-        counts = {status: n for status, n in (await db.execute(queries.counts())).all()}
-        trouble, workers = (await db.execute(queries.way_out())).one()
-        fault = await db.scalar(queries.fault_words(asked.fault)) if asked.fault else None
+    wanted = asked.filter(shown_zone())
+    read = await to_thread(_read, app.database.in_thread, wanted)
+    found, counts = read.pop("found"), read.pop("counts")
     rows = [_row(task, address, app.templates) for task, address in found[: queries.PAGE]]
     older = rows[-1].task.id if len(found) > queries.PAGE else None
     if asked.tab == TaskStatus.SCHEDULED and not (older or asked.cursor):
@@ -48,17 +48,29 @@ async def show() -> str:
         asked=asked,
         tabs=tabs,
         fitting=len(rows) if not (older or asked.cursor) else None if asked.narrows else tabs.get(asked.status),
-        trouble=trouble,
-        workers=workers,
         undo_left=undo_left,
-        fault=fault,
         errors={name: [translate(mistake) for mistake in some] for name, some in asked.mistakes.items()},
         templates=app.templates.names(),
-        writers=await access.writers(app.database),
         older=older,
         look_again=look_again([row.task for row in rows]),
-        last_event=last_event,
+        **read,
     )
+
+
+def _read(database: Database, wanted: Filter) -> dict[str, Any]:
+    """Everything that the page asks the database for, in one trip to a thread."""
+    with database.reading() as db:
+        last_event = db.scalar(queries.last_event()) or 0  # before the rows: what comes after is told
+        trouble, workers = db.execute(queries.way_out()).one()
+        return {
+            "last_event": last_event,
+            "found": [(task, address) for task, address in db.execute(queries.tasks(wanted))],
+            "counts": {status: n for status, n in db.execute(queries.counts())},
+            "trouble": trouble,
+            "workers": workers,
+            "fault": db.scalar(queries.fault_words(wanted.fault)) if wanted.fault else None,
+            "writers": access.writers(db),
+        }
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ import secrets
 
 from sqlalchemy import Delete, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
 
 from app.db import AsyncDatabase, now
 from app.web.people.accounts import LINK_HOLDS, SignInLink, User, digest, hashed
@@ -73,9 +74,8 @@ async def shut_out(database: AsyncDatabase, user_id: int, but: str) -> str | Non
     return email
 
 
-async def writers(database: AsyncDatabase) -> list[str]:
+def writers(db: Session) -> list[str]:
     """Everybody who can write a mail, in the words that tasks keep."""
-    async with database.reading() as db:
-        people = (await db.scalars(select(User.email).order_by(User.email))).all()
-        programs = (await db.scalars(select(ApiToken.name).order_by(ApiToken.name))).all()
+    people = db.scalars(select(User.email).order_by(User.email)).all()
+    programs = db.scalars(select(ApiToken.name).order_by(ApiToken.name)).all()
     return [*people, *(f"token {name}" for name in programs)]
