@@ -33,7 +33,8 @@ def worker_of(office: Office, what: Any) -> str:
 @pytest.fixture(name="two")
 def _two(office: Office) -> Iterator[tuple[Forked, Forked, int]]:
     """The worker that holds a large task, the one that helps with it, and the task; both have sent some."""
-    office.sink.script = lambda step, address: 0.02 if step == "end" else None
+    # What is left takes one of them longer than a lease holds, so that the loss of the other shows.
+    office.sink.script = lambda step, address: 0.035 if step == "end" else None
     with ExitStack() as workers:
         both = [workers.enter_context(office.worker()) for _ in range(2)]
         wait_until(lambda: office.one(queries.live_workers())[0] == 2, 20, "both live")
