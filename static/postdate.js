@@ -247,7 +247,7 @@ async function ask(form, wish, ids, file) {
   sent.set("do", wish);
   if (file) sent.set("file", file);
   else sent.delete("file");
-  const request = { method: "POST", body: sent, signal: AbortSignal.timeout(30e3) };
+  const request = { method: "POST", body: sent, headers: { "X-Part": "1" }, signal: AbortSignal.timeout(30e3) };
   const answer = await fetch(form.action, request).catch(() => null); // offline: all stays
   if (!answer?.ok || answer.redirected) return null;
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");

@@ -113,7 +113,7 @@ def _install(app: Quart, settings: Settings) -> None:
 
     for known in (by_server, is_overdue, label, meaning, said):
         app.add_template_global(known)
-    app.jinja_env.globals.update(sandbox=reading.SANDBOX, blueprints=lambda: app.blueprints)
+    app.jinja_env.globals.update(sandbox=reading.SANDBOX, is_read=security.is_read, blueprints=lambda: app.blueprints)
     i18n.install(app)
     app.before_request(_refuse_large_pages)
     security.install(app)

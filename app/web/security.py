@@ -93,11 +93,21 @@ async def let_in() -> ResponseReturnValue | None:
         return None
     if is_api() or endpoint in EITHER - FILES or (endpoint in FILES and "Authorization" in request.headers):
         raise _no_token()
-    if endpoint in carried.ENDPOINTS and "X-Refresh" not in request.headers and await carried.carries():
+    if endpoint in carried.ENDPOINTS and is_read() and await carried.carries():
         return await carried.ask()
-    if request.method == "POST" and "X-Refresh" not in request.headers and endpoint != "signin.sign_out":
+    if request.method == "POST" and is_read() and endpoint != "signin.sign_out":
         await flash(gettext("You are signed out, so nothing was done. Please sign in, and try it again."), "error")
     return redirect(url_for("signin.page", next=_address_bar()), 303)
+
+
+def is_read() -> bool:
+    """Whether a person reads the page that is asked for, and what it is to tell: not where the script asks for a page
+    that refreshes itself (X-Refresh) or for a part of one (X-Part).
+
+    What is told is kept in the session's cookie until it is read. An answer to the script that read it, or changed the
+    cookie, could come after the answer to a click, and take away what that one has to tell.
+    """
+    return "X-Refresh" not in request.headers and "X-Part" not in request.headers
 
 
 async def _token() -> str | None:

@@ -137,6 +137,21 @@ async def test_what_was_told_twice_meanwhile_is_said_once(person: Client, databa
     assert (await page_of(person, "/tasks/1")).count("It was cancelled already.") == 1
 
 
+async def test_what_the_script_asks_for_by_itself_takes_away_nothing_that_is_to_be_told(
+    person: Client, database: Database
+) -> None:
+    store(database, scheduled_at=datetime(2030, 1, 1, tzinfo=UTC))
+    set_status(database, "cancelled")
+    part = OUR_PAGE | {"X-Part": "1"}
+    asked = await person.post("/tasks/1/reschedule", form={"do": "fixes"}, headers=part)
+    assert asked.status_code == 303
+    assert "Set-Cookie" not in asked.headers
+    await person.post("/tasks/1/reschedule", form={"scheduled_at": "2031-01-01T09:00"}, headers=OUR_PAGE)
+    followed = await person.get("/tasks/1", headers=part)  # what was asked for above, and came late
+    assert "Set-Cookie" not in followed.headers
+    assert (await page_of(person, "/tasks/1")).count("It was cancelled already.") == 1
+
+
 async def test_a_quick_pick_fills_the_field_and_changes_nothing(person: Client, database: Database) -> None:
     store(database)
     code, page = await do(person, "/tasks/1/reschedule", do="at-2027-12-08T09:00", zone="Asia/Seoul")

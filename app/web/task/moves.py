@@ -13,7 +13,7 @@ from app.web import postdate
 from app.web.compose.from_task import EVERYBODY
 from app.web.compose.moment import picked, read_moment
 from app.web.i18n import gettext, moment, span
-from app.web.security import who
+from app.web.security import is_read, who
 from app.web.task.about import begun, too_late
 from app.web.task.page import find, page
 from app.web.task.undo import Undo, button, read
@@ -147,5 +147,6 @@ def _instant(text: str) -> datetime | None:
 
 
 async def _back(task_id: int, category: str, told: str) -> Redirect:
-    await flash(told, category)
+    if is_read():
+        await flash(told, category)
     return redirect(url_for("task.show", task_id=task_id), 303)
