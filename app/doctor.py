@@ -16,6 +16,7 @@ from app.mail.templates import Templates
 from app.migrate import head
 from app.ring import Rings, connect
 from app.tasks import queries, reconcile
+from app.tasks.limits import Limit, used_of
 
 CLOCKS_APART = 2.0
 """Seconds by which this machine's clock may differ from the database's before it is worth a word."""
@@ -36,6 +37,7 @@ def examine(settings: Settings) -> int:
         ("tasks", lambda: _tasks(database)),
         ("repairs", lambda: _repairs(database)),
         ("mail server", lambda: _mail_server(settings)),
+        ("limits", lambda: _limits(settings, database)),
         ("templates", _templates),
     ]
     results = [_look(name, check) for name, check in parts]
@@ -105,6 +107,13 @@ def _mail_server(settings: Settings) -> str:
     except OSError as error:
         raise Wrong(f"{server.host}:{server.port} does not let us in: {error}") from None
     return f"{server.host}:{server.port} lets us in" + (" (the built-in mailbox)" if settings.mail_stays_here else "")
+
+
+def _limits(settings: Settings, database: Database) -> str:
+    with database.reading() as db:
+        used = [*used_of(db, [Limit(*each) for each in settings.limits])]
+    told = [f"{n} of {limit} used" for limit, n in used]
+    return ", ".join(told) or "none are set"
 
 
 def _templates() -> str:

@@ -49,6 +49,7 @@ class Settings:
     admin_email: str
     admin_password: str = field(repr=False)
     undo_seconds: int
+    limits: values.Limits
     log_level: str
     mail_stays_here: bool  # in the built-in mailbox; nothing leaves this machine
     var: Path
@@ -92,6 +93,7 @@ def read_settings(env: Mapping[str, str] = os.environ, var: Path = Path("var")) 
         admin_email=read("ADMIN_EMAIL", "", values.address),
         admin_password=read("ADMIN_PASSWORD", "", values.password),
         undo_seconds=read("UNDO_SECONDS", 5, values.whole_number(0, 120)),
+        limits=read("LIMITS", (), values.limits),
         log_level=read("LOG_LEVEL", "INFO", values.log_level),
         var=var,
     )

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from ipaddress import ip_address
 from urllib.parse import SplitResult, urlsplit
 from zoneinfo import available_timezones
@@ -105,6 +106,36 @@ def whole_number(least: int, most: int) -> Callable[[str], int]:
         return int(raw)
 
     return check
+
+
+UNITS = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400}
+LIMIT = re.compile(rf"(?:(?P<domain>[^=/]+)=)?(?P<most>[0-9]{{1,9}})/(?P<unit>{'|'.join(UNITS)})")
+DOMAIN = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z0-9-]+")
+
+Limits = tuple[tuple[str, int, int], ...]
+"""Each: a domain, or nothing for all mail; how many messages at most, and in how many seconds."""
+
+
+def limits(raw: str) -> Limits:
+    """The domains in ASCII, as addresses have them."""
+    what = "14/second, 50000/day or gmail.com=20/minute, with commas between them"
+    found = []
+    for each in raw.split(","):
+        parts = LIMIT.fullmatch(each.strip().lower())
+        if not parts or not int(parts["most"]):
+            raise ValueError(f"should look like {what} (or /hour); {each.strip()!r} does not")
+        found.append((_domain(parts["domain"] or ""), int(parts["most"]), UNITS[parts["unit"]]))
+    if len({(domain, seconds) for domain, _, seconds in found}) < len(found):
+        raise ValueError("should have one limit for each domain and unit, and has two")
+    return tuple(found)
+
+
+def _domain(raw: str) -> str:
+    with suppress(UnicodeError):
+        name = raw.encode("idna").decode() if raw else ""
+        if not name or DOMAIN.fullmatch(name):
+            return name
+    raise ValueError(f"should name a domain, like gmail.com, not {raw!r}")
 
 
 def timezone(raw: str) -> str:

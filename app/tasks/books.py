@@ -133,6 +133,16 @@ class Sender(Base):
     reason: Mapped[str | None] = mapped_column(Text)  # the server's words
 
 
+class Used(Base):
+    """What was used of a limit on how much is handed over: see app/tasks/limits.py."""
+
+    __tablename__ = "limits"
+
+    name: Mapped[str] = mapped_column(String(320), primary_key=True)
+    uses: Mapped[dict[str, int]] = mapped_column(JSON)  # by slot: how many messages
+    line: Mapped[float]  # until when single mails wait in line for it: seconds since 1970
+
+
 class Repair(Base):
     """How often each kind of repair was necessary."""
 

@@ -12,9 +12,11 @@ from app.mail import N_
 from app.mail.outcome import Kind, Outcome
 from app.ring import ringing_of
 from app.tasks import lifecycle, sender
+from app.tasks.limits import Room, domain_of, is_to
 from app.worker import shared, trouble
 from app.worker.handed import Batch, Handed, hand_over, record, tallies, with_faults
 from app.worker.hold import STOPPED, TURN, WAITS, Hold, count_in, persist, renewing
+from app.worker.limited import LIMITED, PATIENCE
 
 if TYPE_CHECKING:
     from app.worker.sender import Sender
@@ -55,7 +57,10 @@ class Alone:
             return
         batch, let_in = self._batch, time.monotonic()
         with log.task_context(task=held.task.id, attempt=held.task.attempt), renewing(self.process.database, [held]):
-            while batch:
+            while batch or held.wait:
+                if held.wait:
+                    self.process.stopping.wait(min(held.wait, LET_IN))
+                    self.process.let_in()  # those whose turn has come before what is left of this one
                 batch = self._turn(held, [*self._hand_over(held, batch)])
                 if batch and time.monotonic() - let_in > LET_IN:
                     self.process.let_in()
@@ -92,7 +97,7 @@ class Alone:
         records = [record(held, each) for each in handed if each.outcome]
 
         def turn(db: Session) -> Batch:
-            held.lease_end = time.monotonic() + lifecycle.LEASE
+            held.lease_end, held.wait = time.monotonic() + lifecycle.LEASE, 0.0
             if records:
                 db.connection().execute(lifecycle.record(held.token), with_faults(db, records, held))
             if untouched := [each.delivery.id for each in handed if not each.outcome]:
@@ -109,11 +114,14 @@ class Alone:
         if held.trouble:
             self._let_go_in_trouble(db, held, held.trouble)
             return []
-        why = self._why_to_stop(db, held)
+        why, room = self._why_to_stop(db, held), self.process.limited.room(db)
         if not why:
-            marked = self._mark(db, held, done)
+            marked = [] if room.wait else self._mark(db, held, done, room)
             if marked or held.result:
                 return marked
+            if wait := self.process.limited.wait(db, held, room):
+                self._wait(db, held, done, wait)
+                return []
         self._settle(db, held, why or WAITS)
         return []
 
@@ -128,14 +136,33 @@ class Alone:
         # The gap is between all messages, whoever sends them.
         return WAITS if held.gap and held.joined else None
 
-    def _mark(self, db: Session, held: Hold, done: Mapping[str, int] | None) -> Batch:
-        limit, edition = 1 if held.gap else lifecycle.BATCH, self.process.editions.choose(db, held)
-        marked = db.execute(lifecycle.mark(held.task.id, held.token, limit, edition)).all()
-        if marked and done is not None and not count_in(db, held, done):
+    def _mark(self, db: Session, held: Hold, done: Mapping[str, int] | None, room: Room) -> Batch:
+        limit, edition = 1 if held.gap else min(lifecycle.BATCH, room.most), self.process.editions.choose(db, held)
+        if but := [~is_to(domain) for domain in room.domains]:
+            mark = lifecycle.mark_some(held.task.id, held.token, limit, edition, but)
+        else:
+            mark = lifecycle.mark(held.task.id, held.token, limit, edition)
+        marked = db.execute(mark).all()
+        if marked and not self._count_in(db, held, done):
             db.execute(lifecycle.put_back(held.task.id, held.token, [delivery.id for delivery in marked]))
-            held.result = "lost"  # somebody else goes on
             return []
         return sorted(marked, key=lambda delivery: delivery.id)
+
+    def _count_in(self, db: Session, held: Hold, done: Mapping[str, int] | None) -> bool:
+        """Count what was `done`, if anything can have been. Not: somebody else goes on with the task."""
+        if done is not None and not count_in(db, held, done):
+            held.result = "lost"
+        return held.result != "lost"
+
+    def _wait(self, db: Session, held: Hold, done: Mapping[str, int] | None, seconds: float) -> None:
+        """Until there is room for what is left: with the task in hand, or if that takes long, without."""
+        if seconds <= PATIENCE:
+            held.wait = seconds if self._count_in(db, held, done) else 0.0
+        elif shared.leave(db, held):
+            held.result = LEFT
+        else:
+            db.execute(lifecycle.give_back(held.task.id, held.token, LIMITED, seconds))
+            held.result = "given back"
 
     def _settle(self, db: Session, held: Hold, why: str) -> None:
         if shared.leave(db, held):
@@ -153,11 +180,16 @@ class Alone:
 
     def _hand_over(self, held: Hold, batch: Batch) -> Iterator[Handed]:
         self.process.editions.stored(held)  # with the marks, whose transaction is committed
+        reached: set[str] = set()
         for delivery in batch:
             if held.trouble or held.lost or self.process.stopping.is_set():
                 yield Handed(delivery, None)
                 continue
             self.process.stopping.wait(held.gap)
+            if domain_of(delivery.address) in reached or self.process.limited.ask(delivery):
+                reached.add(domain_of(delivery.address))
+                yield Handed(delivery, None)
+                continue
             handed = hand_over(held, delivery, self.process.connection, self.process.mail_from.address)
             if handed.outcome and handed.outcome.kind is Kind.trouble:
                 held.trouble = handed.outcome

@@ -25,12 +25,14 @@ Batch = Sequence[Row[Any]]
 class Handed:
     """A delivery that was marked, and what became of it; no outcome: it was not handed over after all.
 
-    `digest` is the SHA-256 of the message, where there was one.
+    `digest` is the SHA-256 of the message, where there was one; `wait` are the seconds until it is its turn, where that
+    has not come.
     """
 
     delivery: Row[Any]
     outcome: Outcome | None
     digest: bytes | None = None
+    wait: float = 0.0
 
 
 def hand_over(held: Hold, delivery: Row[Any], connection: Connection, envelope_from: str) -> Handed:

@@ -21,10 +21,12 @@ from app.mail.templates import Templates
 from app.mail.transport import Connection, parse_url
 from app.ring import Ringing, Rings, connect
 from app.tasks import lifecycle
+from app.tasks.limits import Limit
 from app.tasks.retries import wait_for_sender
 from app.worker.alone import Alone
 from app.worker.editions import Editions
 from app.worker.hold import TURN, Hold, persist
+from app.worker.limited import Limited
 from app.worker.shared import leave
 from app.worker.together import Together
 
@@ -58,11 +60,13 @@ class Sender:
         mail_from: Mailbox,
         zone: ZoneInfo,
         rings: Rings | None = None,
+        limits: Sequence[Limit] = (),
     ) -> None:
         self.database = database
         self.connection = connection
         self.mail_from = mail_from
         self.editions = Editions(templates, mail_from, zone)
+        self.limited = Limited(database, limits)
         self.name = f"worker {socket.gethostname()}:{getpid()}"
         self.stopping = threading.Event()
         self.rings = rings
@@ -78,6 +82,7 @@ class Sender:
             parse(settings.mail_from),
             ZoneInfo(settings.timezone),
             Rings(connect(settings.redis_url)),
+            [Limit(*each) for each in settings.limits],
         )
 
     def work(self, ringing: Ringing) -> None:

@@ -18,6 +18,7 @@ from app.tasks import lifecycle, sender
 from app.worker import trouble
 from app.worker.handed import Handed, hand_over, record, with_faults
 from app.worker.hold import STOPPED, WAITS, Hold, persist, renewing
+from app.worker.limited import LIMITED
 
 if TYPE_CHECKING:
     from app.worker.sender import Sender
@@ -101,7 +102,8 @@ class Together:
                 handed = Handed(one.delivery, None)
                 in_trouble = done and done[-1].held.trouble
                 if not in_trouble and not one.held.lost and not self.process.stopping.is_set():
-                    handed = self._hand_over_one(one)
+                    wait = self.process.limited.ask(one.delivery, in_line=True)
+                    handed = Handed(one.delivery, None, wait=wait) if wait else self._hand_over_one(one)
                 if handed.outcome and handed.outcome.kind is Kind.trouble:
                     one.held.trouble, handed = handed.outcome, Handed(one.delivery, None)
                 elif in_trouble:
@@ -122,11 +124,13 @@ class Together:
         trouble.note(db, [one.outcome for one in done if one.outcome], bool(in_trouble))
         untouched = [one for one in done if not one.outcome]
         for one in untouched:
-            db.execute(lifecycle.put_back(one.held.task.id, token, [one.delivery.id]))
+            wait = one.handed.wait if one.handed else 0.0
+            db.execute(lifecycle.put_back(one.held.task.id, token, [one.delivery.id], wait or None))
         if in_trouble and not self.process.stopping.is_set():
             trouble.give_back(db, [one.held for one in untouched], in_trouble)
             untouched = []
-        why = STOPPED if untouched else WAITS
-        settled = db.execute(lifecycle.settle_together([one.held.task.id for one in done], token, why)).all()
-        for task_id, status in settled:
-            logger.info(str(status), task=task_id)
+        limited = [one.held.task.id for one in done if one.handed and one.handed.wait]
+        others = [one.held.task.id for one in done if one.held.task.id not in limited]
+        for ids, why in ((limited, LIMITED), (others, STOPPED if untouched else WAITS)):
+            for task_id, status in db.execute(lifecycle.settle_together(ids, token, why)).all() if ids else ():
+                logger.info(str(status), task=task_id)

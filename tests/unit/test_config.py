@@ -39,6 +39,15 @@ MISTAKES = [
     ("ADMIN_EMAIL", "admin", "should be one mail address, like you@your-domain.example"),
     ("ADMIN_PASSWORD", "too-short", "should have 10 or more characters"),
     ("UNDO_SECONDS", "-1", "should be a whole number from 0 to 120, not '-1'"),
+    ("LIMITS", "14", "should look like 14/second, 50000/day or gmail.com=20/minute, with commas between them"),
+    ("LIMITS", "14/second 9/day", "should look like 14/second"),
+    ("LIMITS", "0/day", "should look like 14/second"),
+    ("LIMITS", "14/week", "should look like 14/second"),
+    ("LIMITS", "-1/day", "should look like 14/second"),
+    ("LIMITS", "14/second,", "should look like 14/second"),
+    ("LIMITS", "gmail=14/second", "should name a domain, like gmail.com, not 'gmail'"),
+    ("LIMITS", "a@gmail.com=14/second", "should name a domain, like gmail.com, not 'a@gmail.com'"),
+    ("LIMITS", "14/second, 15/second", "should have one limit for each domain and unit, and has two"),
     ("LOG_LEVEL", "LOUD", "should be DEBUG, INFO, WARNING or ERROR, not 'LOUD'"),
 ]
 
@@ -72,6 +81,7 @@ def test_with_nothing_set_everything_is_on_this_machine(tmp_path: Path) -> None:
         "admin_email": "",
         "admin_password": "",
         "undo_seconds": 5,
+        "limits": (),
         "log_level": "INFO",
         "var": tmp_path,
     }
@@ -87,6 +97,9 @@ def test_what_is_set_holds(tmp_path: Path) -> None:
     assert (found.secret_key, found.public_url, found.host, found.port) == (SECRET, more["PUBLIC_URL"][:-1], "::1", 80)
     assert (found.workers, found.undo_seconds, found.log_level, found.timezone) == (4, 20, "DEBUG", "Asia/Seoul")
     assert not found.mail_stays_here
+    given = "14/Second,50000/day, Gmail.com=20/minute,한국.kr=9/hour"
+    limits = settings(tmp_path, LIMITS=given, SECRET_KEY=SECRET).limits
+    assert limits == (("", 14, 1), ("", 50000, 86400), ("gmail.com", 20, 60), ("xn--3e0b707e.kr", 9, 3600))
     assert list(tmp_path.iterdir()) == []
 
 

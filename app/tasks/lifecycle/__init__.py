@@ -32,7 +32,7 @@ from app.tasks.lifecycle.due import (
     tally,
 )
 from app.tasks.lifecycle.edited import EDITED, Version, changes, clear, edit, edit_key, version
-from app.tasks.lifecycle.held import BATCH, LEASE, claim, keep, mark, put_back, record
+from app.tasks.lifecycle.held import BATCH, LEASE, claim, keep, mark, mark_some, put_back, record
 from app.tasks.lifecycle.moves import WAITING, Move, lock
 from app.tasks.lifecycle.people import (
     AGAIN,
@@ -70,8 +70,8 @@ __all__ = [
     "AGAIN", "ARRIVED", "BATCH", "CAN", "CRASHES", "DECIDABLE", "EDITED", "LEASE", "MUCH", "WAITING", "Move", "Plan",
     "Version", "arrived", "cancel", "changes", "claim", "claim_together", "clear", "condemn", "decide", "edit",
     "edit_key", "give_back", "give_up", "hand_on", "helpers", "hold_late", "holder", "join", "joinable", "keep",
-    "keep_helping", "late", "lock", "lose", "lose_strays", "lost_helpers", "mark", "mark_together", "plan", "promote",
-    "put_back", "record", "release", "replan", "requeue_cancelled", "requeue_failed", "reschedule", "restore",
-    "retry", "ring_again", "send_again", "send_now", "settle", "settle_together", "sign", "stop_helping", "tally",
-    "tell_lost", "undo", "version",
+    "keep_helping", "late", "lock", "lose", "lose_strays", "lost_helpers", "mark", "mark_some", "mark_together", "plan",
+    "promote", "put_back", "record", "release", "replan", "requeue_cancelled", "requeue_failed", "reschedule",
+    "restore", "retry", "ring_again", "send_again", "send_now", "settle", "settle_together", "sign", "stop_helping",
+    "tally", "tell_lost", "undo", "version",
 ]  # fmt: skip

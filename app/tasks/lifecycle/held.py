@@ -1,5 +1,6 @@
 """The moves of the worker that holds a task: every one of them names its lease."""
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -31,7 +32,7 @@ BATCH = 10
 CLAIMED = (Task.id, Task.attempt, Task.template, Task.subject, Task.variables, Task.on_unknown, Task.test,
            Task.recipients, Task.queue)  # fmt: skip
 MARKED = (Delivery.id, Delivery.address, Delivery.name, Delivery.variables, Delivery.attempt, Delivery.message_id,
-          Delivery.written_at)  # fmt: skip
+          Delivery.written_at, Delivery.due_at)  # fmt: skip
 """What the worker learns of what it has."""
 
 
@@ -103,7 +104,14 @@ def mark(task_id: int, token: str, limit: int = BATCH, edition: str | None = Non
 
     `edition` is the digest of the one that their messages are written from, at `written_at`. Returns MARKED of each.
     """
-    first = select(Delivery.id).where(Delivery.task_id == task_id, *ready()).order_by(Delivery.id).limit(limit)
+    return mark_some(task_id, token, limit, edition)
+
+
+def mark_some(
+    task_id: int, token: str, limit: int, edition: str | None, which: Sequence[ColumnElement[bool]] = ()
+) -> Move:
+    """The same, of those deliveries for `which` all of this holds."""
+    first = select(Delivery.id).where(Delivery.task_id == task_id, *ready(), *which).order_by(Delivery.id).limit(limit)
     first = first.with_for_update(skip_locked=True)  # others may be marking theirs
     return (
         delivery(
@@ -152,11 +160,19 @@ def record(token: str) -> Update:
     )
 
 
-def put_back(task_id: int, token: str, delivery_ids: list[int]) -> Update:
-    """sending → queued for what was marked and then not handed over; the attempt does not count."""
+def put_back(task_id: int, token: str, delivery_ids: list[int], wait: float | None = None) -> Update:
+    """sending → queued for what was marked and then not handed over; the attempt does not count. With `wait`, it is due
+    in so many seconds.
+    """
     return delivery(
         Delivery.id.in_(delivery_ids),
         Delivery.task_id == task_id,
         Delivery.status == DeliveryStatus.SENDING,
         Delivery.token == token,
-    ).values(status=DeliveryStatus.QUEUED, attempt=Delivery.attempt - 1, written_at=None, updated_at=now())
+    ).values(
+        status=DeliveryStatus.QUEUED,
+        attempt=Delivery.attempt - 1,
+        written_at=None,
+        due_at=Delivery.due_at if wait is None else now(wait),
+        updated_at=now(),
+    )

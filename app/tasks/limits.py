@@ -1,0 +1,162 @@
+"""How much may be handed over: so many messages a second, minute, hour or day, in all or to one domain.
+
+A limit means what it says: in no stretch of its length, wherever it begins, are more handed over. What was used is
+counted in SLOTS of that length, each of which counts as a whole, and for one slot longer than the stretch, because to
+hand a message over takes a moment: a thirtieth of a limit may stay unused. All workers count in the same rows, which
+outlive them.
+
+Single mails that find no room wait in line, at the pace of the limit, and each comes back at its own moment; large
+ones wait until nobody is in line.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from math import floor
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, Row, Select, exists, func, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from app.db import now
+from app.tasks.books import Used
+from app.tasks.lifecycle.held import ready
+from app.tasks.model import Delivery
+
+SLOTS = 60
+
+
+class Limit(NamedTuple):
+    """At most `most` messages in any stretch of `seconds`: to this domain, or in all, where it is empty."""
+
+    domain: str
+    most: int
+    seconds: int
+
+    @property
+    def name(self) -> str:
+        """Of its row: another `most` goes on with what was used."""
+        return f"{self.domain}/{self.seconds}"
+
+    def is_for(self, address: str) -> bool:
+        return self.domain in ("", domain_of(address))
+
+    def __str__(self) -> str:
+        units = {1: "second", 60: "minute", 3600: "hour", 86_400: "day"}
+        return f"{self.domain}{'=' if self.domain else ''}{self.most}/{units[self.seconds]}"
+
+
+@dataclass(frozen=True)
+class Room:
+    """What there is room for now. `most`: messages in all; `wait`: seconds until there is any for them; `domains`:
+    until there is for mail to these.
+    """
+
+    most: int = 10**9
+    wait: float = 0.0
+    domains: dict[str, float] = field(default_factory=dict)
+
+
+def domain_of(address: str) -> str:
+    return address.rpartition("@")[2].lower()
+
+
+def ask(db: Session, limits: Sequence[Limit], has_waited: bool, in_line: bool) -> float:
+    """Count one message on each of these limits: 0.0. Where one of them is reached, none counts it: returns the seconds
+    until its turn, which is its place in the line if it waits `in_line`. `has_waited`: it comes from there.
+    """
+    found = _rows(db, limits)
+    moment = _moment(db)  # after the rows are ours
+    turns = {limit: turn(limit, found[limit.name].uses, moment) for limit in limits}
+    if not has_waited:
+        turns = {limit: max(at, found[limit.name].line) for limit, at in turns.items()}
+    if (at := max(turns.values())) > moment:
+        for limit in [limit for limit in limits if in_line and turns[limit] > moment]:
+            at = max(at, found[limit.name].line + limit.seconds / limit.most)
+            db.execute(update(Used).where(Used.name == limit.name).values(line=at))
+        return at - moment
+    for limit in limits:
+        uses = with_one(limit, found[limit.name].uses, moment)
+        db.execute(update(Used).where(Used.name == limit.name).values(uses=uses))
+    return 0.0
+
+
+def room(db: Session, limits: Sequence[Limit]) -> Room:
+    """For whoever is in no line. Nobody is kept from taking it."""
+    if not limits:
+        return Room()
+    found, moment = {row.name: row for row in db.execute(_used(limits))}, _moment(db)
+    most, waits = Room.most, dict.fromkeys([limit.domain for limit in limits], 0.0)
+    for limit in limits:
+        if row := found.get(limit.name):
+            waits[limit.domain] = max(waits[limit.domain], max(turn(limit, row.uses, moment), row.line) - moment)
+        if not limit.domain:
+            most = min(most, limit.most - (sum(_in_stretch(limit, row.uses, moment).values()) if row else 0))
+    return Room(most, waits.pop("", 0.0), {domain: wait for domain, wait in waits.items() if wait})
+
+
+def _rows(db: Session, limits: Sequence[Limit]) -> dict[str, Row[Any]]:
+    """Theirs, which nobody else changes before the transaction ends."""
+    chosen = _used(limits).order_by(Used.name).with_for_update()  # in one order: nobody waits in a circle
+    found = {row.name: row for row in db.execute(chosen)}
+    if len(found) == len(limits):
+        return found
+    kind = sqlite if db.connection().dialect.name == "sqlite" else postgresql
+    missing = [{"name": limit.name, "uses": {}, "line": 0.0} for limit in sorted(limits)]
+    db.execute(kind.insert(Used).values(missing).on_conflict_do_nothing())
+    return {row.name: row for row in db.execute(chosen)}
+
+
+def _used(limits: Sequence[Limit]) -> Select[*tuple[Any, ...]]:
+    return select(Used.name, Used.uses, Used.line).where(Used.name.in_([limit.name for limit in limits]))
+
+
+def _moment(db: Session) -> float:
+    """The database's clock, in seconds since 1970."""
+    moment: Any = db.scalar(select(now()))
+    return float(moment.timestamp())
+
+
+def turn(limit: Limit, uses: Mapping[str, int], moment: float) -> float:
+    """When one more message may go: at this moment, or when enough of these uses count no more."""
+    counting, at = _in_stretch(limit, uses, moment), moment
+    total = sum(counting.values())
+    for slot in sorted(counting, key=int):
+        if total < limit.most:
+            break
+        total -= counting[slot]
+        at = _left_at(limit, slot)
+    return at
+
+
+def with_one(limit: Limit, uses: Mapping[str, int], moment: float) -> dict[str, int]:
+    """These uses and one more at this moment, without those that count no more."""
+    slot, counting = str(floor(moment * SLOTS / limit.seconds)), _in_stretch(limit, uses, moment)
+    return counting | {slot: counting.get(slot, 0) + 1}
+
+
+def _in_stretch(limit: Limit, uses: Mapping[str, int], moment: float) -> dict[str, int]:
+    return {slot: n for slot, n in uses.items() if _left_at(limit, slot) > moment}
+
+
+def _left_at(limit: Limit, slot: str) -> float:
+    """When the slot counts no more."""
+    return (int(slot) + 2) * limit.seconds / SLOTS + limit.seconds
+
+
+def waits(task_id: int, domains: Sequence[str]) -> Select[bool]:
+    """Whether anything of a task could be handed over to these domains, or to any, where there are none."""
+    there = or_(*(is_to(domain) for domain in domains)) if domains else Delivery.id.is_not(None)
+    return select(exists().where(Delivery.task_id == task_id, there, *ready()))
+
+
+def is_to(domain: str) -> ColumnElement[bool]:
+    """Whether a delivery goes there."""
+    return func.lower(Delivery.address).like(f"%@{domain}")
+
+
+def used_of(db: Session, limits: Sequence[Limit]) -> Iterator[tuple[Limit, int]]:
+    """How much of each was used in the stretch that ends now."""
+    found, moment = {row.name: row.uses for row in db.execute(_used(limits))}, _moment(db)
+    for limit in limits:
+        yield limit, sum(_in_stretch(limit, found.get(limit.name, {}), moment).values())

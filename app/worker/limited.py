@@ -1,0 +1,47 @@
+"""A worker and the limits on how much is handed over: what it may take up, and each message before it goes out."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from sqlalchemy import Row
+from sqlalchemy.orm import Session
+
+from app.db import Database
+from app.mail import N_
+from app.tasks import limits
+from app.tasks.limits import Limit, Room
+from app.worker.hold import Hold, persist
+
+LIMITED = N_("A limit on how much is sent is reached. It goes on by itself.")
+
+PATIENCE = 2.0
+"""Seconds for which a worker waits with a task in hand; for longer it gives it back."""
+
+
+class Limited:
+    """`limits` are those of the settings."""
+
+    def __init__(self, database: Database, limits: Sequence[Limit] = ()) -> None:
+        self.database = database
+        self.limits = limits
+
+    def room(self, db: Session) -> Room:
+        """What there is room for now."""
+        return limits.room(db, self.limits)
+
+    def wait(self, db: Session, held: Hold, room: Room) -> float:
+        """Seconds that what is left of a task has to wait for room; 0.0 where that is not what it waits for."""
+        if room.wait:
+            return room.wait if db.scalar(limits.waits(held.task.id, ())) else 0.0
+        return min((wait for domain, wait in room.domains.items() if db.scalar(limits.waits(held.task.id, [domain]))),
+                   default=0.0)  # fmt: skip
+
+    def ask(self, delivery: Row[Any], in_line: bool = False) -> float:
+        """Before its message is handed over: 0.0 if it may be, and is counted; else the seconds until its turn."""
+        concerned = [limit for limit in self.limits if limit.is_for(delivery.address)]
+        if not concerned:
+            return 0.0
+        has_waited = delivery.due_at is not None
+        ask = partial(limits.ask, limits=concerned, has_waited=has_waited, in_line=in_line)
+        return persist(self.database, ask)

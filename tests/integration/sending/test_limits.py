@@ -1,0 +1,105 @@
+"""Limits on how much is handed over: never more in any stretch of their length, whoever sends, and nothing lost."""
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from sqlalchemy import select
+
+from app.tasks.limits import Limit, used_of
+from app.tasks.model import Delivery, Task, TaskEvent
+from app.worker.limited import LIMITED
+from tests.parts import Office, wait_until
+from tests.sink import Taken
+
+
+def most_at_once(taken: Sequence[Taken], seconds: float) -> int:
+    """How many messages the sink took in the fullest stretch of this length."""
+    moments = sorted(each.at for each in taken)
+    return max(sum(first <= each < first + seconds for each in moments) for first in moments)
+
+
+def to(domain: str, n: int) -> list[str]:
+    return [f"r{each}@{domain}" for each in range(n)]
+
+
+def test_one_large_mail_keeps_to_so_many_a_second_and_is_held_no_longer_than_that(office: Office) -> None:
+    with office.worker(LIMITS="20/second"):
+        task_id = office.submit(65)
+        assert office.wait_for(task_id) == "finished"
+    assert most_at_once(office.sink.taken, 0.95) <= 20
+    moments = [each.at for each in office.sink.taken]
+    assert 2.9 < max(moments) - min(moments) < 6.0
+    assert office.one(select(Task.attempt).where(Task.id == task_id))[0] == 1
+
+
+def test_many_mails_to_one_person_each_wait_in_line(office: Office) -> None:
+    with office.worker(LIMITS="20/second"):
+        tasks = [office.submit([f"r{n}@example.com"]) for n in range(65)]
+        for task_id in tasks:
+            assert office.wait_for(task_id) == "finished"
+    assert most_at_once(office.sink.taken, 0.95) <= 20
+    assert Counter(each.address for each in office.sink.taken).most_common(1)[0][1] == 1
+    assert max(attempt for (attempt,) in office.all(select(Task.attempt))) <= 4
+
+
+def test_several_workers_keep_to_it_together(office: Office) -> None:
+    with office.worker(LIMITS="40/second", WORKERS="2"):
+        task_id = office.submit(240)
+        assert office.wait_for(task_id, seconds=40) == "finished"
+    assert most_at_once(office.sink.taken, 0.95) <= 40
+    assert len(office.sink.taken) == 240
+
+
+def test_a_domain_that_is_limited_holds_up_no_other(office: Office) -> None:
+    with office.worker(LIMITS="slow.example=5/minute"):
+        task_id = office.submit([*to("slow.example", 12), *to("fast.example", 60)])
+        wait_until(lambda: len(office.sink.taken) == 65, 20, "all but those have been sent")
+        office.wait_for(task_id, "queued")
+        single = office.submit(["one@slow.example"])
+        office.wait_for(single, "started", "queued")
+        wait_until(lambda: why(office, single)[-1] == LIMITED, 20, "it is told that it waits")
+        assert office.wait_for(office.submit(["one@fast.example"])) == "finished"
+    assert Counter(each.address.partition("@")[2] for each in office.sink.taken) == {
+        "slow.example": 5,
+        "fast.example": 61,
+    }
+    for each in (task_id, single):
+        due_at = office.one(select(Task.due_at).where(Task.id == each))[0]
+        assert 40 < (due_at - datetime.now(UTC)).total_seconds() < 75
+        assert why(office, each)[-1] == LIMITED
+
+
+def test_what_was_used_outlives_the_worker(office: Office) -> None:
+    for n in range(2):
+        with office.worker(LIMITS="6/hour"):
+            task_id = office.submit(4)
+            office.wait_for(task_id, "finished" if n == 0 else "queued")
+            wait_until(lambda n=n: len(office.sink.taken) == (4, 6)[n], 10, "as many as there is room for")
+    with office.database.reading() as db:
+        assert [*used_of(db, [Limit("", 6, 3600)])] == [(Limit("", 6, 3600), 6)]
+
+
+def test_those_in_line_go_before_a_large_mail(office: Office) -> None:
+    with office.worker(LIMITS="10/second"):
+        large = office.submit(60)
+        wait_until(lambda: len(office.sink.taken) >= 10, 10, "the large one has begun")
+        singles = [office.submit([f"single{n}@example.com"], queue="high") for n in range(8)]
+        for task_id in singles:
+            assert office.wait_for(task_id) == "finished"
+        assert office.status(large) in ("started", "queued")
+        assert office.wait_for(large) == "finished"
+    assert len(office.sink.taken) == 68
+    assert most_at_once(office.sink.taken, 0.95) <= 10
+
+
+def test_what_was_not_handed_over_counts_as_no_attempt(office: Office) -> None:
+    with office.worker(LIMITS="3/second"):
+        task_id = office.submit(8)
+        assert office.wait_for(task_id) == "finished"
+    assert {attempt for (attempt,) in office.all(select(Delivery.attempt))} == {1}
+
+
+def why(office: Office, task_id: int) -> list[str | None]:
+    chosen = select(TaskEvent.why).where(TaskEvent.task_id == task_id, TaskEvent.address.is_(None))
+    return [why for (why,) in office.all(chosen.order_by(TaskEvent.id))] or [None]
