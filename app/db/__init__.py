@@ -1,9 +1,10 @@
 """Engines and sessions: asynchronous for the web, synchronous for the worker, with what SQLite and Postgres need."""
 
-from collections.abc import AsyncIterator, Iterator
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, TypeVar, cast
 
 from sqlalchemy import Connection, CursorResult, Engine, Result, create_engine, event
 from sqlalchemy.engine import URL, make_url
@@ -18,6 +19,8 @@ from app.db.clock import now as now
 from app.db.prepared import Prepared as Prepared
 from app.db.prepared import prepared as prepared
 from app.db.turns import Turns
+
+T = TypeVar("T")
 
 SQLITE_WAITS_MS = 10_000  # how long a writer waits for another one before "database is locked"
 
@@ -82,6 +85,18 @@ class AsyncDatabase:
         async with AsyncSession(self.engine, sync_session_class=_Session, expire_on_commit=False) as session:
             yield session
 
+    async def glance(self, look: Callable[[Session], T]) -> T:
+        """What `look` finds in a row or two. SQLite has it sooner than a thread could be asked to; Postgres is asked
+        from one.
+        """
+        if self.engine.dialect.name != "sqlite":
+            return await asyncio.to_thread(self._look, look)
+        return self._look(look)
+
+    def _look(self, look: Callable[[Session], T]) -> T:
+        with self.in_thread.reading() as db:
+            return look(db)
+
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[AsyncSession]:
         opened = AsyncSession(self._writer, sync_session_class=_Session, expire_on_commit=False)
@@ -110,7 +125,9 @@ def _url(url: str, is_async: bool = False) -> URL:
 
 def _options(url: str) -> dict[str, Any]:
     # What is in a mail is not for the log. A connection that the server closed meanwhile is noticed before it is used.
-    pool = {} if url.startswith("sqlite") else {"pool_pre_ping": True, "pool_size": 10, "max_overflow": 10}
+    # On SQLite a connection costs nothing, and nobody may have to wait for one: see `glance`.
+    of_postgres = {"pool_pre_ping": True, "pool_size": 10, "max_overflow": 10}
+    pool = {"max_overflow": -1} if url.startswith("sqlite") else of_postgres
     return {"hide_parameters": True, **pool}
 
 

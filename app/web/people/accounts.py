@@ -155,6 +155,6 @@ async def with_session(database: AsyncDatabase, user_id: object, epoch: object) 
     """The account that a session names, unless it was ended since."""
     if not isinstance(user_id, int) or not isinstance(epoch, int):
         return None
-    async with database.reading() as db:
-        user: User | None = await db.scalar(select(User).where(User.id == user_id, User.epoch == epoch))
+    named = select(User).where(User.id == user_id, User.epoch == epoch)
+    user: User | None = await database.glance(lambda db: db.scalar(named))
     return user

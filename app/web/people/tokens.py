@@ -1,6 +1,5 @@
 """Tokens for programs: made at the terminal, shown once, kept as hashes, revoked on the account page."""
 
-import asyncio
 import secrets
 from datetime import datetime
 
@@ -40,13 +39,8 @@ def new_token(database: Database, name: str) -> str:
 
 async def token_name(database: AsyncDatabase, token: str) -> str | None:
     """Whose token it is."""
-
-    def name() -> str | None:
-        with database.in_thread.reading() as db:
-            found: str | None = db.scalar(_named(digest(token)))
-        return found
-
-    return await asyncio.to_thread(name)
+    found: str | None = await database.glance(lambda db: db.scalar(_named(digest(token))))
+    return found
 
 
 @prepared
