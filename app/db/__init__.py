@@ -69,8 +69,8 @@ class Database:
 
 
 class AsyncDatabase:
-    """The web's way in: the same two doors, awaited. `in_thread` has them for threads: there, many statements are one
-    trip.
+    """The web's way in: the same two doors, awaited. `in_thread` has them for threads, where many statements are one
+    trip: `read` makes it.
     """
 
     def __init__(self, url: str) -> None:
@@ -85,12 +85,16 @@ class AsyncDatabase:
         async with AsyncSession(self.engine, sync_session_class=_Session, expire_on_commit=False) as session:
             yield session
 
+    async def read(self, look: Callable[[Session], T]) -> T:
+        """What `look` finds, in one trip to a thread however much it asks."""
+        return await asyncio.to_thread(self._look, look)
+
     async def glance(self, look: Callable[[Session], T]) -> T:
         """What `look` finds in a row or two. SQLite has it sooner than a thread could be asked to; Postgres is asked
         from one.
         """
         if self.engine.dialect.name != "sqlite":
-            return await asyncio.to_thread(self._look, look)
+            return await self.read(look)
         return self._look(look)
 
     def _look(self, look: Callable[[Session], T]) -> T:

@@ -4,12 +4,14 @@ import json
 import re
 from asyncio import to_thread
 from datetime import timedelta
+from functools import partial
 from hashlib import sha256
-from typing import Any, NoReturn, cast
+from typing import Any, NoReturn
 
 from quart import Blueprint, Response, g, request
 from quart_rate_limiter import RateLimit, rate_limit
 from quart_schema import document_headers, document_querystring, document_request, document_response
+from sqlalchemy.orm import Session
 
 from app.tasks import queries
 from app.tasks.model import Task, TaskStatus
@@ -103,12 +105,15 @@ async def index() -> Response:
     wanted = queries.Filter(
         asked.status, asked.template, asked.q, asked.since, asked.until, int(cursor) if cursor else None
     )
-    async with postdate().database.reading() as db:
-        found = list((await db.scalars(queries.tasks(wanted, asked.limit))).all())
-        counts = {status: n for status, n in (await db.execute(queries.counts())).all()}
+    found, counts = await postdate().database.read(partial(_found, wanted=wanted, limit=asked.limit))
     some, following = part(found, asked.limit, "id")
     tasks = [TaskGiven.model_validate(task) for task in some]
     return answer(TasksGiven(tasks=tasks, next=following, counts={each: counts.get(each, 0) for each in TaskStatus}))
+
+
+def _found(db: Session, wanted: queries.Filter, limit: int) -> tuple[list[Task], dict[str, int]]:
+    found = list(db.scalars(queries.tasks(wanted, limit)))
+    return found, {status: n for status, n in db.execute(queries.counts())}
 
 
 @blueprint.get("/<int:id>")
@@ -189,8 +194,8 @@ def _too_late(task: Task, done: str) -> NoReturn:
 
 
 async def _one(question: Any) -> Task | None:
-    async with postdate().database.reading() as db:
-        return cast(Task | None, await db.scalar(question))
+    task: Task | None = await postdate().database.glance(lambda db: db.scalar(question))
+    return task
 
 
 async def _task(task_id: int) -> Task:

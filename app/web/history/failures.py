@@ -1,8 +1,11 @@
 """The failures, grouped by what mail servers said: what it means, how often, since when, and what can be done."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from quart import Blueprint, render_template
+from sqlalchemy import Row
+from sqlalchemy.orm import Session
 
 from app.mail.said import explain
 from app.tasks import overview, queries
@@ -33,10 +36,7 @@ class Cause:
 @shared
 async def show() -> str:
     """What was refused and is still refused, the most frequent cause first."""
-    async with postdate().database.reading() as db:
-        last_event = await db.scalar(queries.last_event()) or 0
-        faults = list((await db.scalars(overview.causes())).all())
-        found = (await db.execute(overview.tasks_of([fault.id for fault in faults]))).all()
+    last_event, faults, found = await postdate().database.read(_read)
     counts = {cause: rest for cause, *rest in found}
     return await render_template(
         "failures.html",
@@ -46,3 +46,9 @@ async def show() -> str:
         look_again=LOOK_AGAIN,
         last_event=last_event,
     )
+
+
+def _read(db: Session) -> tuple[int, Sequence[Fault], Sequence[Row[int, int, int, int]]]:
+    last_event = db.scalar(queries.last_event()) or 0
+    faults = db.scalars(overview.causes()).all()
+    return last_event, faults, db.execute(overview.tasks_of([fault.id for fault in faults])).all()

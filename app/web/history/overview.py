@@ -4,12 +4,13 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from quart import Blueprint, render_template, request
 from redis import RedisError
 from sqlalchemy import Row
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Session
 
 from app.mail import N_
 from app.mail.said import explain
@@ -45,20 +46,20 @@ async def show() -> str:
     """Everything at a glance: the last 48 hours, or with `?span=days` the last 30 days."""
     by_day, zone = request.args.get("span") == "days", shown_zone()
     rings = asyncio.create_task(_rings())
-    async with postdate().database.reading() as db:
-        last_event = await db.scalar(queries.last_event()) or 0
-        chart = await _chart(db, by_day, zone)
-        state = await _state(db)
+    read = await postdate().database.read(partial(_read, by_day=by_day, zone=zone))
     return await render_template(
         "overview.html",
-        chart=chart,
         zone=zone,
         look_again=LOOK_AGAIN,
-        last_event=last_event,
         explain=explain,
-        **state,
-        **_queues(state["waiting"], await rings),
+        **read,
+        **_queues(read["waiting"], await rings),
     )
+
+
+def _read(db: Session, by_day: bool, zone: str) -> dict[str, Any]:
+    last_event = db.scalar(queries.last_event()) or 0  # before the rows: what comes after is told
+    return {"last_event": last_event, "chart": _chart(db, by_day, zone)} | _state(db)
 
 
 @dataclass(frozen=True)
@@ -75,10 +76,10 @@ class Chart:
     height: float = charts.HEIGHT
 
 
-async def _chart(db: AsyncSession, by_day: bool, zone: str) -> Chart:
-    now = (await db.execute(overview.clock())).scalar_one()
+def _chart(db: Session, by_day: bool, zone: str) -> Chart:
+    now = db.execute(overview.clock()).scalar_one()
     slots = charts.last_days(now, zone) if by_day else charts.last_hours(now, zone)
-    rows = (await db.execute(overview.hours(slots[0].at.astimezone(UTC)))).all()
+    rows = db.execute(overview.hours(slots[0].at.astimezone(UTC))).all()
     charts.fill(slots, rows)
     return Chart(
         by_day,
@@ -99,17 +100,17 @@ def _is_noon_or_midnight(at: datetime) -> bool:
     return at.hour % 12 == 0
 
 
-async def _state(db: AsyncSession) -> dict[str, Any]:
-    workers = (await db.execute(overview.workers())).all()
-    tasks = (await db.scalars(overview.at_work())).all()
+def _state(db: Session) -> dict[str, Any]:
+    workers = db.execute(overview.workers()).all()
+    tasks = db.scalars(overview.at_work()).all()
     return {
-        "attention": {status: n for status, n in (await db.execute(queries.counts())).all()}.get(ATTENTION, 0),
+        "attention": {status: n for status, n in db.execute(queries.counts())}.get(ATTENTION, 0),
         "workers": workers,
         "alive": sum(alive for _, _, _, alive in workers),
         "at_work": {name: [task for task in tasks if task.who == name] for name, _, _, _ in workers},
-        "waiting": (await db.execute(overview.waiting())).all(),
-        "way_out": (await db.execute(overview.way_out())).first(),
-        "repairs": [(REPAIRS[name], n, at) for name, n, at in (await db.execute(repairs())).all() if n],
+        "waiting": db.execute(overview.waiting()).all(),
+        "way_out": db.execute(overview.way_out()).first(),
+        "repairs": [(REPAIRS[name], n, at) for name, n, at in db.execute(repairs()) if n],
     }
 
 

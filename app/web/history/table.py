@@ -1,13 +1,13 @@
 """The table of everything that was ever asked for: newest first, by tab and filter, page by page."""
 
-from asyncio import to_thread
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from quart import Blueprint, render_template, request
+from sqlalchemy.orm import Session
 
-from app.db import Database
 from app.mail.templates import Templates
 from app.tasks import queries
 from app.tasks.filter import Filter
@@ -34,7 +34,7 @@ async def show() -> str:
     """
     asked, app = read_asked(request.args), postdate()
     wanted = asked.filter(shown_zone())
-    read = await to_thread(_read, app.database.in_thread, wanted)
+    read = await app.database.read(partial(_read, wanted=wanted))
     found, counts = read.pop("found"), read.pop("counts")
     rows = [_row(task, address, app.templates) for task, address in found[: queries.PAGE]]
     older = rows[-1].task.id if len(found) > queries.PAGE else None
@@ -57,20 +57,19 @@ async def show() -> str:
     )
 
 
-def _read(database: Database, wanted: Filter) -> dict[str, Any]:
-    """Everything that the page asks the database for, in one trip to a thread."""
-    with database.reading() as db:
-        last_event = db.scalar(queries.last_event()) or 0  # before the rows: what comes after is told
-        trouble, workers = db.execute(queries.way_out()).one()
-        return {
-            "last_event": last_event,
-            "found": [(task, address) for task, address in db.execute(queries.tasks(wanted))],
-            "counts": {status: n for status, n in db.execute(queries.counts())},
-            "trouble": trouble,
-            "workers": workers,
-            "fault": db.scalar(queries.fault_words(wanted.fault)) if wanted.fault else None,
-            "writers": access.writers(db),
-        }
+def _read(db: Session, wanted: Filter) -> dict[str, Any]:
+    """Everything that the page asks the database for."""
+    last_event = db.scalar(queries.last_event()) or 0  # before the rows: what comes after is told
+    trouble, workers = db.execute(queries.way_out()).one()
+    return {
+        "last_event": last_event,
+        "found": [(task, address) for task, address in db.execute(queries.tasks(wanted))],
+        "counts": {status: n for status, n in db.execute(queries.counts())},
+        "trouble": trouble,
+        "workers": workers,
+        "fault": db.scalar(queries.fault_words(wanted.fault)) if wanted.fault else None,
+        "writers": access.writers(db),
+    }
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,12 @@
 """The page of one task: what was asked for, what became of each recipient, and every move with its reason."""
 
 import re
+from functools import partial
 from typing import Any
 
 from quart import Blueprint, abort, render_template, request
 from quart.typing import ResponseReturnValue
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Session
 
 from app.mail import N_
 from app.tasks import family, overview, queries
@@ -38,30 +39,22 @@ OURSELVES = (N_("timekeeper"), N_("reconciler"))  # who moves tasks besides peop
 @shared
 async def show(task_id: int) -> ResponseReturnValue:
     """Everything about it; `?after=` goes on through its recipients."""
-    async with postdate().database.reading() as db:
-        last_event = await db.scalar(queries.last_event()) or 0  # before the rows: what comes after is told
-    return await page(await find(task_id), last_event=last_event)
+    last_event = await postdate().database.glance(lambda db: db.scalar(queries.last_event()))
+    return await page(await find(task_id), last_event=last_event or 0)  # before the rows: what comes after is told
 
 
 async def find(task_id: int) -> Task:
     """The task, or the page that says that there is none."""
-    async with postdate().database.reading() as db:
-        task: Task | None = await db.scalar(queries.task(task_id))
+    task: Task | None = await postdate().database.glance(lambda db: db.scalar(queries.task(task_id)))
     return task or abort(404)
 
 
 async def page(task: Task, typed: Moment | None = None, mistakes: Mistakes | None = None, **live: int) -> str:
     """The page; with `typed`, the form for another moment is open on it; with `last_event`, it changes by itself."""
-    async with postdate().database.reading() as db:
-        trouble, workers = (await db.execute(queries.way_out())).one()
-        seen_at = (await db.execute(overview.clock())).scalar_one()  # before the rows: decisions are about these
-        read = await _people(db, task) | await _events(db, task)
+    read = await postdate().database.read(partial(_read, task=task))
     return await render_template(
         "task.html",
         task=task,
-        trouble=trouble,
-        workers=workers,
-        seen_at=seen_at,
         zone=shown_zone(),
         at_=moment_of(task),
         subject=subject(task, postdate().templates),
@@ -81,14 +74,21 @@ async def page(task: Task, typed: Moment | None = None, mistakes: Mistakes | Non
     )
 
 
-async def _people(db: AsyncSession, task: Task) -> dict[str, Any]:
+def _read(db: Session, task: Task) -> dict[str, Any]:
+    trouble, workers = db.execute(queries.way_out()).one()
+    seen_at = db.execute(overview.clock()).scalar_one()  # before the rows: decisions are about these
+    about = {"trouble": trouble, "workers": workers, "seen_at": seen_at}
+    return about | _people(db, task) | _events(db, task)
+
+
+def _people(db: Session, task: Task) -> dict[str, Any]:
     """A page of those that are asked for, and how many there are of each status."""
     asked = _asked()
     found = queries.deliveries(task.id, asked["after"], status=asked["status"], q=asked["q"])
-    deliveries = list((await db.scalars(found)).all())
-    counts = {status: n for status, n in await db.execute(queries.delivery_counts(task.id))}
+    deliveries = list(db.scalars(found))
+    counts = {status: n for status, n in db.execute(queries.delivery_counts(task.id))}
     failed = [one.address for one in deliveries if one.status == "failed"]
-    mendable = {address for address, *_ in await db.execute(queries.missed(task, failed))} if failed else set()
+    mendable = {address for address, *_ in db.execute(queries.missed(task, failed))} if failed else set()
     over = task.ended_at and any(counts.get(status) for status in MISSED)
     more = len(deliveries) > queries.PAGE
     if not (more or asked["after"]):  # where all of them are here: as they were given, what needs a look first
@@ -99,18 +99,18 @@ async def _people(db: AsyncSession, task: Task) -> dict[str, Any]:
         "after": deliveries[queries.PAGE - 1].address if more else None,
         "counts": [(status, counts[status]) for status in STATUSES if status in counts],
         "mendable": mendable,
-        "missed": await db.scalar(queries.how_many_missed(task)) if over else 0,
-        "family": (relatives := (await db.execute(family.others(task))).all()),
-        "taken": bool(relatives) and await db.scalar(family.is_taken(task.id)),
+        "missed": db.scalar(queries.how_many_missed(task)) if over else 0,
+        "family": (relatives := db.execute(family.others(task)).all()),
+        "taken": bool(relatives) and db.scalar(family.is_taken(task.id)),
         "findable": task.recipients > queries.PAGE,
     }
 
 
-async def _events(db: AsyncSession, task: Task) -> dict[str, Any]:
+def _events(db: Session, task: Task) -> dict[str, Any]:
     """The latest, or those before `?before=`; and the pace that they show."""
     asked = request.args.get("before", "")
     before = int(asked) if EVENT_ID.fullmatch(asked) else None
-    events = list((await db.scalars(queries.events(task.id, MOST_EVENTS + 1, before))).all())
+    events = list(db.scalars(queries.events(task.id, MOST_EVENTS + 1, before)))
     return {
         "events": folded(events[-MOST_EVENTS:]),
         "older": events[1].id if len(events) > MOST_EVENTS else None,
