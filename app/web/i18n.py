@@ -6,6 +6,7 @@ Sentences carry their places in braces, in Python and in templates alike: `_("Se
 import re
 from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from gettext import NullTranslations
 from io import BytesIO
 from pathlib import Path
@@ -34,7 +35,9 @@ OF_MANY = re.compile(r"(.*) \(bulk (\d+)\)", re.DOTALL)
 MOMENT = {"en": "EEE d MMM yyyy, HH:mm", "ko": "yyyy년 M월 d일 (E) HH:mm"}
 DAY = {"en": "EEEE d MMMM yyyy", "ko": "yyyy년 M월 d일 EEEE"}
 
-UNITS: tuple[tuple[Literal["day", "hour", "minute", "second"], int], ...] = (
+Unit = Literal["day", "hour", "minute", "second"]
+
+UNITS: tuple[tuple[Unit, int], ...] = (
     ("day", 86400),
     ("hour", 3600),
     ("minute", 60),
@@ -129,7 +132,12 @@ def date(at: datetime, zone: str) -> str:
 
 
 def _format(at: datetime, zone: str, form: str) -> str:
-    return format_datetime(at, form, tzinfo=ZoneInfo(zone), locale=LOCALES[language()])
+    return _of_minute(at.astimezone(UTC).replace(second=0, microsecond=0), zone, form, language())
+
+
+@lru_cache(maxsize=4096)  # a page of many rows says the same few again and again
+def _of_minute(minute: datetime, zone: str, form: str, code: str) -> str:
+    return format_datetime(minute, form, tzinfo=ZoneInfo(zone), locale=LOCALES[code])
 
 
 def relative(at: datetime, now: datetime | None = None) -> str:
@@ -137,19 +145,20 @@ def relative(at: datetime, now: datetime | None = None) -> str:
     seconds = (at - (now or datetime.now(UTC))).total_seconds()
     for unit, length in UNITS:
         if count := int(seconds / length):
-            # A threshold out of reach, so that 15 days do not become 2 weeks.
-            span = timedelta(seconds=count * length)
-            return format_timedelta(
-                span, granularity=unit, threshold=1e9, add_direction=True, locale=LOCALES[language()]
-            )
+            return _in_one_unit(timedelta(seconds=count * length), unit, True, language())
     return gettext("now")
 
 
 def span(seconds: float) -> str:
     """`12 seconds`, `3 minutes`: one unit, rounded, and never none."""
     unit, length = next((each for each in UNITS if seconds >= each[1]), UNITS[-1])
-    whole = timedelta(seconds=max(1, round(seconds / length)) * length)
-    return format_timedelta(whole, granularity=unit, threshold=1e9, locale=LOCALES[language()])
+    return _in_one_unit(timedelta(seconds=max(1, round(seconds / length)) * length), unit, False, language())
+
+
+@lru_cache(maxsize=4096)
+def _in_one_unit(length: timedelta, unit: Unit, has_direction: bool, code: str) -> str:
+    # A threshold out of reach, so that 15 days do not become 2 weeks.
+    return format_timedelta(length, granularity=unit, threshold=1e9, add_direction=has_direction, locale=LOCALES[code])
 
 
 def lasting(ms: int) -> str:
