@@ -5,7 +5,8 @@ JSON, and its class knows one function only: a payload that names another one (J
 """
 
 import re
-from collections.abc import Callable, Iterable
+import zlib
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,8 +15,7 @@ from redis.backoff import NoBackoff
 from redis.client import PubSub
 from redis.retry import Retry
 from rq import Callback, Queue
-from rq.job import Job
-from rq.queue import EnqueueData
+from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
 from rq.utils import import_attribute
 
@@ -30,6 +30,9 @@ KEPT = 60
 
 TIMEOUT = 3600
 """Seconds a ring may take: a backstop, far above a worker's turn and the longest wait for a mail server's answer."""
+
+MOST_RUNG = 1000
+"""Rings that are put in one step, for as long as which Redis answers nobody else: some 10 ms."""
 
 IN_HAND = 5
 """Seconds for which a ring that a worker took counts as being there: it comes to it, or gives it back."""
@@ -89,22 +92,36 @@ class Rings:
         self._queues = {
             name: Queue(name, connection=redis, serializer=JSONSerializer, job_class=RingJob) for name in QUEUES
         }
-        self._take = redis.register_script(_TAKE)
+        self._ring, self._take = redis.register_script(_RING), redis.register_script(_TAKE)
 
     def ring(self, ringings: Iterable[Ringing], first: bool = False) -> None:
-        """Put rings into their queues, in one trip; what was entered for later is taken out of there first. `first`
-        goes before whatever rings already.
+        """Put rings into their queues; what was entered for later is taken out of there first. `first` goes before
+        whatever rings already.
         """
         by_queue: dict[str, list[Ringing]] = {}
         for ringing in dict.fromkeys(ringings):  # a task may have been rung for twice
             by_queue.setdefault(ringing[2], []).append(ringing)
-        with self.redis.pipeline() as pipe:
-            for name, some in by_queue.items():
-                queue = self._queues[name]
-                pipe.zrem(queue.scheduled_job_registry.key, *(job_id(ringing) for ringing in some))
-                in_turn = reversed(some) if first else some  # each goes before the one before it
-                queue.enqueue_many([_job(ringing, first) for ringing in in_turn], pipeline=pipe)
-            pipe.execute()
+        for name, some in by_queue.items():
+            queue = self._queues[name]
+            in_turn = some[::-1] if first else some  # each goes before the one before it
+            for at in range(0, len(in_turn), MOST_RUNG):
+                self._put(queue, in_turn[at : at + MOST_RUNG], "LPUSH" if first else "RPUSH")
+
+    def _put(self, queue: Queue, ringings: Sequence[Ringing], push: str) -> None:
+        """What Queue.enqueue_many does, at a tenth of its cost: what all these jobs have in common is written once."""
+        job = RingJob.create(
+            FUNCTION, connection=self.redis, serializer=JSONSerializer, origin=queue.name, status=JobStatus.QUEUED,
+            timeout=TIMEOUT, **_options(ringings[0]),
+        )  # fmt: skip
+        job.enqueued_at = job.created_at
+        shared = {name: value for name, value in job.to_dict().items() if name not in ("data", "description")}
+        args: list[Any] = [push, RingJob.redis_job_namespace_prefix, 2 * len(shared)]
+        args += [part for field in shared.items() for part in field]
+        for ringing in ringings:
+            job.args = ringing[:2]
+            args += [job_id(ringing), _compressed(job.data)]
+        keys = [queue.key, queue.redis_queues_keys, queue.scheduled_job_registry.key]
+        self._ring(keys=keys, args=args)
 
     def ring_at(self, ringing: Ringing, due_at: datetime) -> None:
         """Enter a ring for later; see `enter`."""
@@ -186,6 +203,22 @@ class News:
         self._subscription.get_message(timeout=seconds)
 
 
+_RING = """
+local first = 4 + tonumber(ARGV[3])
+redis.call('SADD', KEYS[2], KEYS[1])
+for n = first, #ARGV, 2 do
+    local job = ARGV[2] .. ARGV[n]
+    if n == first then
+        redis.call('HSET', job, unpack(ARGV, 4, first - 1))
+    else
+        redis.call('COPY', ARGV[2] .. ARGV[first], job, 'REPLACE')
+    end
+    redis.call('HSET', job, 'data', ARGV[n + 1], 'description', ARGV[n])
+    redis.call('ZREM', KEYS[3], ARGV[n])
+    redis.call(ARGV[1], KEYS[1], ARGV[n])
+end
+"""
+
 # One trip, and no moment at which a ring is neither in its list nor among those that were taken.
 _TAKE = """
 local most, now, found = tonumber(ARGV[1]), tonumber(redis.call('TIME')[1]), {}
@@ -209,10 +242,10 @@ def job_id(ringing: Ringing) -> str:
     return f"task-{ringing[0]}-{ringing[1]}"
 
 
-def _job(ringing: Ringing, first: bool) -> EnqueueData:
-    return Queue.prepare_data(
-        FUNCTION, args=ringing[:2], job_id=job_id(ringing), timeout=TIMEOUT, at_front=first, **_options(ringing)
-    )
+def _compressed(data: bytes) -> bytes:
+    """As RQ reads it. A large window, which it takes to write it, costs more time than all the rest of a ring."""
+    small = zlib.compressobj(level=1, wbits=9, memLevel=1)
+    return small.compress(data) + small.flush()
 
 
 def _options(ringing: Ringing) -> dict[str, Any]:
