@@ -24,9 +24,9 @@ def tasks(office: Office, n: int, at: datetime | None = None) -> None:
             some = select(*values).join(series, literal(True)).where(Task.id == first)
             db.execute(insert(Task).from_select(names, some))
             names, values = _but(Delivery, "id", "task_id")
-            rest = select(Task.id, *values).where(Delivery.task_id == first)
             new = Task.id.not_in(select(Delivery.task_id))
-            db.execute(insert(Delivery).from_select(["task_id", *names], rest.where(new)))
+            some = select(Task.id, *values).join(Delivery, Delivery.task_id == first).where(new)
+            db.execute(insert(Delivery).from_select(["task_id", *names], some))
 
 
 def deliveries(office: Office, task_id: int, n: int) -> None:
