@@ -20,7 +20,7 @@ from app.tasks.submit import new_deliveries
 from tests.chaos.machine import Machine, which
 from tests.chaos.servers import Databases, Postgres, Sqlite
 
-MADE_BY_PEOPLE = ("reschedule", "send_now", "ring_again", "cancel", "edit")
+MADE_BY_PEOPLE = ("reschedule", "send_now", "cancel", "edit")
 DECISIONS = ("retry", "arrived", "send_again")
 TO_BE_UNDONE = ("cancel", "reschedule", "send_now")
 UNDOING = ("undo_at_once", "undo_at_once", "undo_later")
@@ -145,7 +145,6 @@ class Life(Machine):
             "cancel": lifecycle.cancel(task_id, "boss"),
             "reschedule": lifecycle.reschedule(task_id, tomorrow, "Asia/Seoul", "boss"),
             "send_now": lifecycle.send_now(task_id, "boss"),
-            "ring_again": lifecycle.ring_again([task_id]),
         }
         was = self.task(number)
         moved = self.move(name, moves[name])

@@ -28,7 +28,6 @@ from app.tasks.lifecycle.due import (
     lose_strays,
     promote,
     release,
-    ring_again,
     tally,
 )
 from app.tasks.lifecycle.edited import EDITED, Version, changes, clear, edit, edit_key, version
@@ -72,6 +71,6 @@ __all__ = [
     "edit_key", "give_back", "give_up", "hand_on", "helpers", "hold_late", "holder", "join", "joinable", "keep",
     "keep_helping", "late", "lock", "lose", "lose_strays", "lost_helpers", "mark", "mark_some", "mark_together", "plan",
     "promote", "put_back", "record", "release", "replan", "requeue_cancelled", "requeue_failed", "reschedule",
-    "restore", "retry", "ring_again", "send_again", "send_now", "settle", "settle_together", "sign", "stop_helping",
+    "restore", "retry", "send_again", "send_now", "settle", "settle_together", "sign", "stop_helping",
     "tally", "tell_lost", "undo", "version",
 ]  # fmt: skip

@@ -65,15 +65,6 @@ def hold_late() -> Move:
     )
 
 
-def ring_again(task_ids: list[int]) -> Move:
-    """Note that queued tasks are being rung for once more. Returns id, attempt and queue of those still queued."""
-    return (
-        task(Task.id.in_(task_ids), Task.status == TaskStatus.QUEUED)
-        .values(rung_at=now())
-        .returning(Task.id, Task.attempt, Task.queue)
-    )
-
-
 def release(task_id: int, token: str | None) -> Move:
     """started → queued, when the lease ran out: its worker is gone. To be followed by `lose`, `tally` and a ring."""
     return (
