@@ -23,8 +23,8 @@ from tests.browser.place import Place
 from tests.chaos.page import machine, table
 from tests.parts import Office, command, wait_until
 
-FLAT = 16.0
-"""MB by which memory may grow: each connection to SQLite keeps as much of what it has read."""
+FLAT = 32.0
+"""MB by which memory may grow: each connection to SQLite keeps up to 16 of what it has read."""
 
 
 def main(arguments: Sequence[str]) -> int:
