@@ -55,7 +55,7 @@ def install(app: Quart) -> None:
     app.jinja_env.install_gettext_callables(gettext, ngettext, newstyle=False)  # type: ignore[attr-defined]
     app.jinja_env.globals.update(
         language=language, languages=LANGUAGES, moment=moment, relative=relative, people=people, clock=clock, date=date,
-        lasting=lasting, span=span, short=short,
+        lasting=lasting, reason=reason, span=span, short=short,
     )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from sqlalchemy import select, update
 
 from app.db import Database
 from app.tasks.model import Delivery, Task
+from app.worker.limited import LIMITED
 from tests.integration.conftest import OUR_PAGE
 from tests.integration.test_pages_compose import at_field
 from tests.integration.test_pages_history import page_of, store
@@ -127,6 +128,14 @@ async def test_a_bad_new_moment_comes_back_as_it_was_typed(
     assert zone in page
     assert 'href="/tasks/1?lang=ko"' in page  # the page answers a POST; its language links do not
     assert task(database).due_at == before
+
+
+async def test_why_what_was_begun_waits_is_said_above(person: Client, database: Database) -> None:
+    store(database)
+    waits = {"attempt": 1, "rung_at": None, "due_at": datetime(2030, 1, 1, tzinfo=UTC), "why": LIMITED}
+    set_status(database, "queued", **waits)
+    head = (await page_of(person, "/tasks/1?lang=ko")).partition('id="actions"')[0]
+    assert "정해 둔 발송 한도에 닿았습니다." in head
 
 
 async def test_what_was_told_twice_meanwhile_is_said_once(person: Client, database: Database) -> None:
