@@ -44,6 +44,12 @@ def wait_for(office: Office, bulk_id: int) -> Bulk:
     return found
 
 
+def hold(office: Office, task_id: int) -> None:
+    """As a worker does that is busy with it for as long as the bulk may take: nobody renews its lease here."""
+    claim(office, task_id)
+    move(office, update(Task).where(Task.id == task_id).values(lease_until=LATER))
+
+
 def statuses(office: Office, ids: Sequence[int]) -> set[str]:
     return {status for (status,) in office.all(select(Task.status).where(Task.id.in_(ids)))}
 
@@ -51,9 +57,7 @@ def statuses(office: Office, ids: Sequence[int]) -> set[str]:
 def test_everything_that_fits_is_cancelled_and_nothing_that_was_stored_later(office: Office) -> None:
     theirs = many(office, 450)
     sent = office.submit(1, rings=False)
-    claim(office, sent)
-    with office.database.writing() as db:  # for longer than a lease, which nobody renews here
-        db.execute(update(Task).where(Task.id == sent).values(lease_until=LATER))
+    hold(office, sent)
     everything = bulk.Chosen(highest(office), filter=Filter())
     counted = {row[0]: (row[1], row[2]) for row in office.all(bulk.tally(everything, "cancel"))}
     assert counted == {"scheduled": (450, 450), "started": (1, 0)}
@@ -76,7 +80,7 @@ def test_what_moved_on_meanwhile_is_left_alone_and_counted(office: Office) -> No
     bulk_id = ask(office, "cancel", bulk.Chosen(highest(office), ids=ids))
     move(office, lifecycle.send_now(ids[0], "somebody"))
     move(office, lifecycle.promote())
-    claim(office, ids[0])
+    hold(office, ids[0])
     with office.worker():
         done = wait_for(office, bulk_id)
     assert (done.total, done.seen, done.moved) == (5, 5, 4)
