@@ -6,10 +6,11 @@ Every worker has one, in a thread of its own; the one that holds the office (a l
 import math
 import threading
 import time
+from collections.abc import Sequence
 from functools import partial
 
 from redis import RedisError
-from sqlalchemy import insert
+from sqlalchemy import Row, insert
 from sqlalchemy.exc import SQLAlchemyError
 
 from app import log
@@ -28,6 +29,9 @@ LOOK = 0.2
 CHORES = 1.0
 """Seconds between repairs, and between signs of life."""
 
+PATIENCE = 2.0
+"""Seconds for lost rings between two looks at what is due: the office has to be kept, and others to be rung for."""
+
 NEVER = math.inf
 
 
@@ -42,6 +46,7 @@ class Timekeeper(threading.Thread):
         self.stopping = threading.Event()
         self.in_office = False
         self._chores_at = 0.0
+        self._looked_at = 0  # the id of the last task whose ring was looked for, where others are left
         self._due_at = NEVER  # for what the promoter waits, on the monotonic clock; once there, it need not ask
 
     def run(self) -> None:
@@ -70,7 +75,7 @@ class Timekeeper(threading.Thread):
             self.in_office = self._sign()
             if self.in_office:
                 self._hold_late()
-                self.reconcile()
+                self.reconcile(PATIENCE)
         return self._promote() if self.in_office else self._until_chores()
 
     def _sign(self) -> bool:
@@ -122,12 +127,14 @@ class Timekeeper(threading.Thread):
             late = db.execute(lifecycle.hold_late()).all()
         logger.warning("held: they could not be sent in time", tasks=[row.id for row in late])
 
-    def reconcile(self) -> Repairs:
-        """Put right what nobody is working on: expired leases, and rings that are nowhere to be found."""
+    def reconcile(self, patience: float = NEVER) -> Repairs:
+        """Put right what nobody is working on: expired leases, and rings that are nowhere to be found. After `patience`
+        seconds the rest of the rings is left to the next time.
+        """
         repairs = Repairs()
         self._take_from_the_lost(repairs)
         try:
-            repairs.rung = self._ring_unheard()
+            repairs.rung = self._ring_unheard(time.monotonic() + patience)
         except (RedisError, OSError) as error:
             logger.warning("Redis is away; lost rings cannot be told from others", error=str(error))
         if found := repairs.counts():
@@ -148,23 +155,23 @@ class Timekeeper(threading.Thread):
             repairs.add(taken)
             self._ring(taken.waiting, first=True)  # they have waited already
 
-    def _ring_unheard(self) -> int:
-        with self.database.reading() as db:
-            suspects = db.execute(reconcile.unheard(after=0)).all()
-        if not suspects:
-            return 0
-        rung, after = 0, 0
-        present = self.rings.present()
-        while suspects:
+    def _ring_unheard(self, until: float) -> int:
+        rung, present = 0, None
+        while suspects := self._unheard():
+            present = self.rings.present() if present is None else present
             # Whichever of them is moved just now: its ring finds nothing to move. A row is not written for each, whose
             # many indexes cost more than all the rest.
             lost = [ringing for row in suspects if job_id(ringing := ringing_of(row)) not in present]
             self.rings.ring(lost)
-            rung += len(lost)
-            after = suspects[-1].id
-            with self.database.reading() as db:
-                suspects = db.execute(reconcile.unheard(after=after)).all()
+            rung, self._looked_at = rung + len(lost), suspects[-1].id
+            if time.monotonic() >= until:
+                return rung
+        self._looked_at = 0
         return rung
+
+    def _unheard(self) -> Sequence[Row[int, int, str]]:
+        with self.database.reading() as db:
+            return db.execute(reconcile.unheard(after=self._looked_at)).all()
 
     def stop(self) -> None:
         """End the thread, and tell the others that this worker is gone."""
