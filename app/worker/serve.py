@@ -1,7 +1,9 @@
 """One sending process: an RQ worker in the main thread, a timekeeper beside it."""
 
+import os
 import signal
 import threading
+from contextlib import suppress
 
 from redis import RedisError
 from sqlalchemy.exc import SQLAlchemyError
@@ -35,7 +37,7 @@ def serve_with(sender: Sender, timekeeper: Timekeeper, redis_url: str) -> None:
     run.use(sender)
     stopping = _Stopping(sender)
     for number in (signal.SIGTERM, signal.SIGINT):  # RQ sets its own later, which do the same
-        signal.signal(number, lambda *_: stopping.set())
+        signal.signal(number, lambda *_: stopping.ask())
     bulks = Bulks(timekeeper.database, timekeeper.rings, lambda: timekeeper.in_office)
     timekeeper.start()
     bulks.start()
@@ -47,22 +49,35 @@ def serve_with(sender: Sender, timekeeper: Timekeeper, redis_url: str) -> None:
 
 
 class _Stopping(threading.Event):
-    """Set by a signal; tells the sender as well."""
+    """Set when a signal has asked for it; tells the sender as well.
+
+    A handler comes between two steps of whatever the main thread does, another handler included, and would wait for
+    ever for a lock that this holds. So it only writes into a pipe, and a thread does the rest.
+    """
 
     def __init__(self, sender: Sender) -> None:
         super().__init__()
         self.sender = sender
+        self._asked, self._ask = os.pipe()
+        os.set_blocking(self._ask, False)
+        threading.Thread(target=self._wait_until_asked, daemon=True).start()
 
-    def set(self) -> None:
+    def ask(self) -> None:
+        """For signal handlers, any number of times."""
         PatientQueue.stopping = True
+        with suppress(BlockingIOError):  # it is full of others
+            os.write(self._ask, b".")
+
+    def _wait_until_asked(self) -> None:
+        os.read(self._asked, 1)
         self.sender.stop()
-        super().set()
+        self.set()
 
 
 def _work(redis_url: str, timekeeper: Timekeeper, stopping: _Stopping) -> None:
     """One life of an RQ worker: until it is to stop, or Redis goes away."""
     try:
-        worker = SendingWorker(connect(redis_url), at_start=timekeeper.reconcile, at_stop=stopping.set)
+        worker = SendingWorker(connect(redis_url), at_start=timekeeper.reconcile, at_stop=stopping.ask)
         worker.work(logging_level="WARNING")
     except (RedisError, SQLAlchemyError, OSError) as error:
         logger.warning("Redis or the database is away; waiting for it", error=str(error).partition("\n")[0])
