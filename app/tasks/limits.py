@@ -11,6 +11,7 @@ ones wait until nobody is in line.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from math import floor
 from typing import Any, NamedTuple
 
@@ -21,9 +22,10 @@ from sqlalchemy.orm import Session
 from app.db import now
 from app.tasks.books import Used
 from app.tasks.lifecycle.held import ready
-from app.tasks.model import Delivery
+from app.tasks.model import Delivery, DeliveryStatus, Task, TaskStatus
 
 SLOTS = 60
+MANY = 1000
 
 
 class Limit(NamedTuple):
@@ -70,15 +72,38 @@ def ask(db: Session, limits: Sequence[Limit], has_waited: bool, in_line: bool) -
     turns = {limit: turn(limit, found[limit.name].uses, moment) for limit in limits}
     if not has_waited:
         turns = {limit: max(at, found[limit.name].line) for limit, at in turns.items()}
-    if (at := max(turns.values())) > moment:
-        for limit in [limit for limit in limits if in_line and turns[limit] > moment]:
-            at = max(at, found[limit.name].line + limit.seconds / limit.most)
-            db.execute(update(Used).where(Used.name == limit.name).values(line=at))
+    last = max(limits, key=lambda limit: turns[limit])
+    if (at := turns[last]) > moment:
+        if in_line:  # of no other limit: theirs may be over tomorrow, and this one's in a second
+            at = max(at, found[last.name].line + last.seconds / last.most)
+            db.execute(update(Used).where(Used.name == last.name).values(line=at))
         return at - moment
     for limit in limits:
         uses = with_one(limit, found[limit.name].uses, moment)
         db.execute(update(Used).where(Used.name == limit.name).values(uses=uses))
     return 0.0
+
+
+def agree(db: Session, limits: Sequence[Limit], why: str) -> None:
+    """These are the limits from now on. Where they were others, nobody is in line any more, and what waits because of
+    `why` asks again.
+    """
+    of_all = select(Used.name, Used.most).order_by(Used.name).with_for_update()
+    before = {row.name: row.most for row in db.execute(of_all) if row.most is not None}
+    if before == {limit.name: limit.most for limit in limits}:
+        return
+    _rows(db, limits)
+    db.execute(update(Used).values(line=0.0, most=None))
+    for limit in limits:
+        db.execute(update(Used).where(Used.name == limit.name).values(most=limit.most))
+    waiting = Task.status == TaskStatus.QUEUED, Task.rung_at.is_(None), Task.due_at > now(), Task.why == why
+    ids = db.scalars(select(Task.id).where(*waiting).order_by(Task.id).with_for_update(skip_locked=True)).all()
+    # What the mail server has put off keeps its moment: that was an attempt.
+    their = Delivery.status == DeliveryStatus.QUEUED, Delivery.attempt == 0, Delivery.due_at > now()
+    for first in range(0, len(ids), MANY):
+        some = ids[first : first + MANY]
+        db.execute(update(Delivery).where(Delivery.task_id.in_(some), *their).values(due_at=now()))
+        db.execute(update(Task).where(Task.id.in_(some)).values(due_at=now()))
 
 
 def room(db: Session, limits: Sequence[Limit]) -> Room:
@@ -148,6 +173,12 @@ def waits(task_id: int, domains: Sequence[str]) -> Select[bool]:
     """Whether anything of a task could be handed over to these domains, or to any, where there are none."""
     there = or_(*(is_to(domain) for domain in domains)) if domains else Delivery.id.is_not(None)
     return select(exists().where(Delivery.task_id == task_id, there, *ready()))
+
+
+def next_due(task_id: int) -> Select[datetime | None, datetime]:
+    """When the first of a task's deliveries that wait for a moment may be tried (None: none does), and the time now."""
+    waiting = Delivery.task_id == task_id, Delivery.status == DeliveryStatus.QUEUED, Delivery.due_at > now()
+    return select(func.min(Delivery.due_at), now()).where(*waiting)
 
 
 def is_to(domain: str) -> ColumnElement[bool]:

@@ -32,6 +32,10 @@ LET_IN = 0.5
 """Seconds within one task, after which small ones go first."""
 
 
+APART = 1.0
+"""Seconds at least for which a task that waits for a limit is given back: two of them do not chase each other."""
+
+
 class Alone:
     """What a sending process does with such a task. `held` is the one that it has in hand."""
 
@@ -60,7 +64,7 @@ class Alone:
             while batch or held.wait:
                 if held.wait:
                     self.process.stopping.wait(min(held.wait, LET_IN))
-                    self.process.let_in()  # those whose turn has come before what is left of this one
+                    held.others = self.process.let_in()  # whose turn has come before what is left of this one
                 batch = self._turn(held, [*self._hand_over(held, batch)])
                 if batch and time.monotonic() - let_in > LET_IN:
                     self.process.let_in()
@@ -120,7 +124,8 @@ class Alone:
             if marked or held.result:
                 return marked
             if wait := self.process.limited.wait(db, held, room):
-                self._wait(db, held, done, wait)
+                yields = held.others and not room.wait  # there may be room for those
+                self._wait(db, held, done, wait, 0.0 if yields else PATIENCE)
                 return []
         self._settle(db, held, why or WAITS)
         return []
@@ -154,14 +159,14 @@ class Alone:
             held.result = "lost"
         return held.result != "lost"
 
-    def _wait(self, db: Session, held: Hold, done: Mapping[str, int] | None, seconds: float) -> None:
+    def _wait(self, db: Session, held: Hold, done: Mapping[str, int] | None, seconds: float, patience: float) -> None:
         """Until there is room for what is left: with the task in hand, or if that takes long, without."""
-        if seconds <= PATIENCE:
+        if seconds <= patience:
             held.wait = seconds if self._count_in(db, held, done) else 0.0
         elif shared.leave(db, held):
             held.result = LEFT
         else:
-            db.execute(lifecycle.give_back(held.task.id, held.token, LIMITED, seconds))
+            db.execute(lifecycle.give_back(held.task.id, held.token, LIMITED, max(seconds, APART)))
             held.result = "given back"
 
     def _settle(self, db: Session, held: Hold, why: str) -> None:
@@ -179,7 +184,8 @@ class Alone:
             trouble.give_back(db, [held], what)
 
     def _hand_over(self, held: Hold, batch: Batch) -> Iterator[Handed]:
-        self.process.editions.stored(held)  # with the marks, whose transaction is committed
+        if batch:
+            self.process.editions.stored(held)  # with the marks, whose transaction is committed
         reached: set[str] = set()
         for delivery in batch:
             if held.trouble or held.lost or self.process.stopping.is_set():

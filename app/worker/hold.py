@@ -47,6 +47,7 @@ class Hold:
     joined: bool = False  # whether somebody else held it when it was taken up
     gap: float = 0.0  # seconds to leave between two messages
     wait: float = 0.0  # seconds until there is room for more of it
+    others: bool = False  # whether large tasks wait for their turn while this one waits for room
     trouble: Outcome | None = None
     edition: Edition | Mistake = field(init=False)  # what its next messages are written from, or why they can't be
 

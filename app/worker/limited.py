@@ -26,6 +26,10 @@ class Limited:
         self.database = database
         self.limits = limits
 
+    def begin(self) -> None:
+        """What waits for limits that were others before asks these."""
+        persist(self.database, partial(limits.agree, limits=self.limits, why=LIMITED))
+
     def room(self, db: Session) -> Room:
         """What there is room for now."""
         return limits.room(db, self.limits)
@@ -34,8 +38,11 @@ class Limited:
         """Seconds that what is left of a task has to wait for room; 0.0 where that is not what it waits for."""
         if room.wait:
             return room.wait if db.scalar(limits.waits(held.task.id, ())) else 0.0
-        return min((wait for domain, wait in room.domains.items() if db.scalar(limits.waits(held.task.id, [domain]))),
-                   default=0.0)  # fmt: skip
+        waits = [wait for domain, wait in room.domains.items() if db.scalar(limits.waits(held.task.id, [domain]))]
+        due, now = db.execute(limits.next_due(held.task.id)).one()
+        if waits and due:  # it may go to another domain
+            waits.append((due - now).total_seconds())
+        return min(waits, default=0.0)
 
     def ask(self, delivery: Row[Any], in_line: bool = False) -> float:
         """Before its message is handed over: 0.0 if it may be, and is counted; else the seconds until its turn."""

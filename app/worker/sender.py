@@ -124,8 +124,8 @@ class Sender:
         except (RedisError, OSError):
             return []
 
-    def let_in(self) -> None:
-        """In the middle of a large task: the small ones that ring. The large ones wait for their turn."""
+    def let_in(self) -> bool:
+        """In the middle of a large task: the small ones that ring. Returns whether large ones wait for their turn."""
         others: list[Ringing] = []
         while rung := self.more():
             left = self.together.send(rung)
@@ -133,6 +133,7 @@ class Sender:
             if len(left) < lifecycle.BATCH or len(others) >= MOST_LARGE:
                 break
         self.ring(others, first=True)
+        return bool(others)
 
     def ring(self, ringings: Sequence[Ringing], first: bool = False) -> None:
         """For whoever comes to it; what Redis does not take, the timekeeper rings for."""

@@ -42,7 +42,7 @@ def serve_with(sender: Sender, timekeeper: Timekeeper, redis_url: str) -> None:
     timekeeper.start()
     bulks.start()
     while not stopping.is_set():
-        _work(redis_url, timekeeper, stopping)
+        _work(redis_url, sender, timekeeper, stopping)
     bulks.stop()
     timekeeper.stop()
     sender.close()
@@ -74,9 +74,10 @@ class _Stopping(threading.Event):
         self.set()
 
 
-def _work(redis_url: str, timekeeper: Timekeeper, stopping: _Stopping) -> None:
+def _work(redis_url: str, sender: Sender, timekeeper: Timekeeper, stopping: _Stopping) -> None:
     """One life of an RQ worker: until it is to stop, or Redis goes away."""
     try:
+        sender.limited.begin()
         worker = SendingWorker(connect(redis_url), at_start=timekeeper.reconcile, at_stop=stopping.ask)
         worker.work(logging_level="WARNING")
     except (RedisError, SQLAlchemyError, OSError) as error:

@@ -4,12 +4,14 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+import pytest
 from sqlalchemy import select
 
 from app.tasks.limits import Limit, used_of
 from app.tasks.model import Delivery, Task, TaskEvent
 from app.worker.limited import LIMITED
-from tests.parts import Office, wait_until
+from app.worker.sender import STUMBLED
+from tests.parts import Office, log_lines, wait_until
 from tests.sink import Taken
 
 
@@ -98,6 +100,69 @@ def test_what_was_not_handed_over_counts_as_no_attempt(office: Office) -> None:
         task_id = office.submit(8)
         assert office.wait_for(task_id) == "finished"
     assert {attempt for (attempt,) in office.all(select(Delivery.attempt))} == {1}
+
+
+def test_a_limit_that_lasts_a_day_makes_no_line_of_another_limit_longer(office: Office) -> None:
+    with office.worker(LIMITS="5/second,slow.example=2/day"):
+        for n in range(2):
+            assert office.wait_for(office.submit([f"r{n}@slow.example"])) == "finished"
+        others = [office.submit([f"r{n}@example.com"]) for n in range(15)]  # while there is a line
+        third = office.submit(["r2@slow.example"])
+        wait_until(lambda: why(office, third)[-1] == LIMITED, 20, "it is told that it waits")
+        for task_id in [*others, office.submit(["late@example.com"]), office.submit(8)]:
+            assert office.wait_for(task_id) == "finished"
+
+
+def test_what_another_domain_put_off_comes_back_before_the_limit_is_over(office: Office) -> None:
+    put_off = iter(["451 4.7.1 greylisted"])
+    office.sink.script = lambda step, address: (
+        next(put_off, None) if step == "rcpt" and address.startswith("grey") else None
+    )
+    with office.worker(LIMITS="slow.example=1/day"):
+        task_id = office.submit([*to("slow.example", 3), "grey@other.example"])
+        wait_until(lambda: why(office, task_id)[-1] == LIMITED, 20, "it is told that it waits")
+    due_at = office.one(select(Task.due_at).where(Task.id == task_id))[0]
+    assert (due_at - datetime.now(UTC)).total_seconds() < 100
+
+
+@pytest.mark.parametrize("now", ["1000/hour", ""])
+def test_what_waits_for_a_limit_goes_out_once_that_is_raised(office: Office, now: str) -> None:
+    with office.worker(LIMITS="2/hour"):
+        tasks = [*(office.submit([f"r{n}@example.com"]) for n in range(6)), office.submit(5)]
+        wait_until(
+            lambda: all(office.status(task) == "finished" or why(office, task)[-1] == LIMITED for task in tasks), 20,
+            "all but two wait",
+        )  # fmt: skip
+    with office.worker(LIMITS=now):
+        for task_id in [*tasks, office.submit(["new@example.com"])]:
+            assert office.wait_for(task_id) == "finished"
+
+
+def test_a_limit_that_is_as_it_was_is_not_asked_anew(office: Office) -> None:
+    for _ in range(2):
+        with office.worker(LIMITS="1/day"):
+            tasks = [office.submit([f"r{n}@example.com"]) for n in range(2)]
+            wait_until(lambda tasks=tasks: why(office, tasks[-1])[-1] == LIMITED, 20, "it is told that it waits")
+    waited = [each for each in why(office, 2) if each == LIMITED]
+    assert len(waited) == 1
+
+
+def test_a_mail_is_taken_up_while_there_is_no_room_for_it(office: Office) -> None:
+    with office.worker(LIMITS="4/second"):
+        tasks = [office.submit([f"a{n}@example.com", f"b{n}@example.com"]) for n in range(8)]
+        for task_id in tasks:
+            assert office.wait_for(task_id) == "finished"
+    assert not [line for line in log_lines(office.log) if line["level"] == "error"]
+    assert not [why for (why,) in office.all(select(TaskEvent.why)) if why == STUMBLED]
+
+
+def test_a_small_mail_does_not_wait_for_a_large_one_that_waits_for_its_domain(office: Office) -> None:
+    with office.worker(LIMITS="slow.example=2/second"):
+        large = office.submit(to("slow.example", 100))
+        wait_until(lambda: len(office.sink.taken) >= 3, 20, "the large one has begun, and waits")
+        small = office.submit(["a@fast.example", "b@fast.example"])
+        assert office.wait_for(small, seconds=15) == "finished"
+        assert office.status(large) in ("started", "queued")
 
 
 def why(office: Office, task_id: int) -> list[str | None]:
