@@ -22,10 +22,9 @@ from sqlalchemy.orm import Session
 from app.db import now
 from app.tasks.books import Used
 from app.tasks.lifecycle.held import ready
-from app.tasks.model import Delivery, DeliveryStatus, Task, TaskStatus
+from app.tasks.model import Delivery, DeliveryStatus
 
 SLOTS = 60
-MANY = 1000
 
 
 class Limit(NamedTuple):
@@ -84,26 +83,17 @@ def ask(db: Session, limits: Sequence[Limit], has_waited: bool, in_line: bool) -
     return 0.0
 
 
-def agree(db: Session, limits: Sequence[Limit], why: str) -> None:
-    """These are the limits from now on. Where they were others, nobody is in line any more, and what waits because of
-    `why` asks again.
-    """
+def agree(db: Session, limits: Sequence[Limit]) -> bool:
+    """These are the limits from now on. Whether they were others: then nobody is in line any more."""
     of_all = select(Used.name, Used.most).order_by(Used.name).with_for_update()
     before = {row.name: row.most for row in db.execute(of_all) if row.most is not None}
     if before == {limit.name: limit.most for limit in limits}:
-        return
+        return False
     _rows(db, limits)
     db.execute(update(Used).values(line=0.0, most=None))
     for limit in limits:
         db.execute(update(Used).where(Used.name == limit.name).values(most=limit.most))
-    waiting = Task.status == TaskStatus.QUEUED, Task.rung_at.is_(None), Task.due_at > now(), Task.why == why
-    ids = db.scalars(select(Task.id).where(*waiting).order_by(Task.id).with_for_update(skip_locked=True)).all()
-    # What the mail server has put off keeps its moment: that was an attempt.
-    their = Delivery.status == DeliveryStatus.QUEUED, Delivery.attempt == 0, Delivery.due_at > now()
-    for first in range(0, len(ids), MANY):
-        some = ids[first : first + MANY]
-        db.execute(update(Delivery).where(Delivery.task_id.in_(some), *their).values(due_at=now()))
-        db.execute(update(Task).where(Task.id.in_(some)).values(due_at=now()))
+    return True
 
 
 def room(db: Session, limits: Sequence[Limit]) -> Room:

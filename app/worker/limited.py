@@ -9,11 +9,13 @@ from sqlalchemy.orm import Session
 
 from app.db import Database
 from app.mail import N_
-from app.tasks import limits
+from app.tasks import lifecycle, limits
 from app.tasks.limits import Limit, Room
 from app.worker.hold import Hold, persist
 
 LIMITED = N_("A limit on how much is sent is reached. It goes on by itself.")
+
+MANY = 1000
 
 PATIENCE = 2.0
 """Seconds for which a worker waits with a task in hand; for longer it gives it back."""
@@ -27,8 +29,18 @@ class Limited:
         self.limits = limits
 
     def begin(self) -> None:
-        """What waits for limits that were others before asks these."""
-        persist(self.database, partial(limits.agree, limits=self.limits, why=LIMITED))
+        """Where the limits were others when a worker last started, what waits asks these."""
+
+        def begin(db: Session) -> None:
+            if not limits.agree(db, self.limits):
+                return
+            waiting = db.scalars(lifecycle.waiting(LIMITED)).all()
+            for first in range(0, len(waiting), MANY):
+                some = waiting[first : first + MANY]
+                db.execute(lifecycle.hurry(some))
+                db.execute(lifecycle.hurry_deliveries(some))
+
+        persist(self.database, begin)
 
     def room(self, db: Session) -> Room:
         """What there is room for now."""

@@ -23,12 +23,15 @@ from app.tasks.lifecycle.due import (
     condemn,
     give_up,
     hold_late,
+    hurry,
+    hurry_deliveries,
     late,
     lose,
     lose_strays,
     promote,
     release,
     tally,
+    waiting,
 )
 from app.tasks.lifecycle.edited import EDITED, Version, changes, clear, edit, edit_key, version
 from app.tasks.lifecycle.held import BATCH, LEASE, claim, keep, mark, mark_some, put_back, record
@@ -68,9 +71,9 @@ from app.tasks.lifecycle.undone import Plan, plan, replan, requeue_cancelled, re
 __all__ = [
     "AGAIN", "ARRIVED", "BATCH", "CAN", "CRASHES", "DECIDABLE", "EDITED", "LEASE", "MUCH", "WAITING", "Move", "Plan",
     "Version", "arrived", "cancel", "changes", "claim", "claim_together", "clear", "condemn", "decide", "edit",
-    "edit_key", "give_back", "give_up", "hand_on", "helpers", "hold_late", "holder", "join", "joinable", "keep",
-    "keep_helping", "late", "lock", "lose", "lose_strays", "lost_helpers", "mark", "mark_some", "mark_together", "plan",
-    "promote", "put_back", "record", "release", "replan", "requeue_cancelled", "requeue_failed", "reschedule",
-    "restore", "retry", "send_again", "send_now", "settle", "settle_together", "sign", "stop_helping",
-    "tally", "tell_lost", "undo", "version",
+    "edit_key", "give_back", "give_up", "hand_on", "helpers", "hold_late", "holder", "hurry", "hurry_deliveries",
+    "join", "joinable", "keep", "keep_helping", "late", "lock", "lose", "lose_strays", "lost_helpers", "mark",
+    "mark_some", "mark_together", "plan", "promote", "put_back", "record", "release", "replan", "requeue_cancelled",
+    "requeue_failed", "reschedule", "restore", "retry", "send_again", "send_now", "settle", "settle_together", "sign",
+    "stop_helping", "tally", "tell_lost", "undo", "version", "waiting",
 ]  # fmt: skip

@@ -1,6 +1,6 @@
 """The moves of the timekeeper: ring for what is due, and put right what a lost worker left."""
 
-from sqlalchemy import ColumnElement, Update, case, null, or_, select
+from sqlalchemy import ColumnElement, Select, Update, case, null, or_, select
 
 from app.db import now
 from app.mail import N_
@@ -42,6 +42,23 @@ def promote(limit: int = 1000, task_id: int | None = None) -> Move:
         .values(status=TaskStatus.QUEUED, rung_at=now(), who="timekeeper", why=N_("It is due."))
         .returning(Task.id, Task.attempt, Task.queue)
     )
+
+
+def waiting(why: str) -> Select[int]:
+    """The ids of the queued tasks that wait for a moment that is still to come, because of this."""
+    which = Task.status == TaskStatus.QUEUED, Task.rung_at.is_(None), Task.due_at > now(), Task.why == why
+    return select(Task.id).where(*which).order_by(Task.id).with_for_update(skip_locked=True)
+
+
+def hurry(which: Which) -> Update:
+    """What waits for a moment is due."""
+    return task(these(which), Task.status == TaskStatus.QUEUED, Task.rung_at.is_(None)).values(due_at=now())
+
+
+def hurry_deliveries(which: Which) -> Update:
+    """Theirs as well, unless the mail server may have put them off: they have been tried."""
+    untouched = Delivery.status == DeliveryStatus.QUEUED, Delivery.attempt == 0, Delivery.due_at > now()
+    return delivery(these(which, Delivery.task_id), *untouched).values(due_at=now())
 
 
 def late() -> list[ColumnElement[bool]]:
