@@ -17,7 +17,7 @@ from redis.retry import Retry
 from rq import Callback, Queue
 from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
-from rq.utils import import_attribute
+from rq.utils import import_attribute, utcformat
 
 FUNCTION = "app.worker.run.ring"
 ON_SUCCESS = "app.worker.run.rang"
@@ -92,6 +92,7 @@ class Rings:
         self._queues = {
             name: Queue(name, connection=redis, serializer=JSONSerializer, job_class=RingJob) for name in QUEUES
         }
+        self._fields = {name: _fields(queue) for name, queue in self._queues.items()}
         self._ring, self._take = redis.register_script(_RING), redis.register_script(_TAKE)
 
     def ring(self, ringings: Iterable[Ringing], first: bool = False) -> None:
@@ -109,17 +110,11 @@ class Rings:
 
     def _put(self, queue: Queue, ringings: Sequence[Ringing], push: str) -> None:
         """What Queue.enqueue_many does, at a tenth of its cost: what all these jobs have in common is written once."""
-        job = RingJob.create(
-            FUNCTION, connection=self.redis, serializer=JSONSerializer, origin=queue.name, status=JobStatus.QUEUED,
-            timeout=TIMEOUT, **_options(ringings[0]),
-        )  # fmt: skip
-        job.enqueued_at = job.created_at
-        shared = {name: value for name, value in job.to_dict().items() if name not in ("data", "description")}
-        args: list[Any] = [push, RingJob.redis_job_namespace_prefix, 2 * len(shared)]
-        args += [part for field in shared.items() for part in field]
+        moment = utcformat(datetime.now(UTC))
+        shared = [*self._fields[queue.name], "created_at", moment, "enqueued_at", moment]
+        args: list[Any] = [push, RingJob.redis_job_namespace_prefix, len(shared), *shared]
         for ringing in ringings:
-            job.args = ringing[:2]
-            args += [job_id(ringing), _compressed(job.data)]
+            args += [job_id(ringing), _compressed(_data(ringing))]
         keys = [queue.key, queue.redis_queues_keys, queue.scheduled_job_registry.key]
         self._ring(keys=keys, args=args)
 
@@ -240,6 +235,22 @@ _ID = re.compile(rb"task-([0-9]{1,19})-([0-9]{1,9})")
 def job_id(ringing: Ringing) -> str:
     """One id per attempt: a lost ring can be rung again, an old one is told from a new one."""
     return f"task-{ringing[0]}-{ringing[1]}"
+
+
+def _fields(queue: Queue) -> list[Any]:
+    """What RQ writes into every job for a ring in this queue: names and values in turn, without what differs."""
+    job = RingJob.create(
+        FUNCTION, connection=queue.connection, serializer=JSONSerializer, origin=queue.name, status=JobStatus.QUEUED,
+        timeout=TIMEOUT, **_options((0, 0, queue.name)),
+    )  # fmt: skip
+    differs = "data", "description", "created_at", "enqueued_at"
+    return [part for name, value in job.to_dict().items() if name not in differs for part in (name, value)]
+
+
+def _data(ringing: Ringing) -> bytes:
+    """What RQ's jobs say is to be called, and with what: see Job.data."""
+    data: bytes = JSONSerializer.dumps([FUNCTION, None, ringing[:2], {}])  # type: ignore[no-untyped-call]
+    return data
 
 
 def _compressed(data: bytes) -> bytes:

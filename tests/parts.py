@@ -159,7 +159,7 @@ def answer(database: Database, task_id: int, replies: Mapping[str, str]) -> None
             handed.append(Handed(delivery, answered(phase, int(code), words.encode())))
         records = [record(held, each) for each in handed]
         db.execute(lifecycle.keep(task_id, held.token, **tallies(records)))
-        db.connection().execute(lifecycle.record(held.token), with_faults(db, records, held))
+        db.connection().execute(*lifecycle.record(held.token, with_faults(db, records, held)))
         db.execute(lifecycle.settle(task_id, held.token)).one()
 
 

@@ -2,11 +2,11 @@
 
 import asyncio
 from asyncio import Future
-from collections import deque
 from collections.abc import Callable, Sequence
-from contextvars import Context
+from contextlib import suppress
 from dataclasses import replace
-from typing import cast
+from queue import SimpleQueue
+from threading import Thread
 
 from sqlalchemy.exc import IntegrityError, OperationalError, TimeoutError
 from sqlalchemy.orm import Session
@@ -44,56 +44,55 @@ class Intake:
 
     def __init__(self, database: Database, domain: str, stored: Callable[[Sequence[Task]], None]) -> None:
         one_writes = database.engine.dialect.name == "sqlite"
-        self._most, self._threads = (MOST, 1) if one_writes else (1, THREADS)
+        self._most = MOST if one_writes else 1
         self._database = database
         self._domain = domain
         self._stored = stored
-        self._waiting: deque[Waiting] = deque()
-        self._at_work: set[asyncio.Task[None]] = set()
+        self._waiting: SimpleQueue[Waiting | None] = SimpleQueue()
+        threads = range(1 if one_writes else THREADS)
+        self._threads = [Thread(target=self._store_all, name="storing", daemon=True) for _ in threads]
+        for thread in self._threads:
+            thread.start()
 
     async def store(self, request: Request) -> Task:
         """The task, stored; the one that there is, where the same request came before with the same key.
 
         Raises KeyReused where another one came with it, and what `check_family` raises.
         """
+        if not self._threads:
+            raise RuntimeError("this is closed")
         answer: Future[Task] = asyncio.get_running_loop().create_future()
-        self._waiting.append((request, answer))
-        if len(self._at_work) < self._threads:
-            # In a context of its own: it works for others, too, than whoever came first.
-            self._at_work.add(asyncio.get_running_loop().create_task(self._work(), context=Context()))
+        self._waiting.put((request, answer))
         return await answer
 
-    async def _work(self) -> None:
-        try:
-            while self._waiting:
-                await self._store_next()
-        finally:  # in this same step, so that whoever comes next sees that nobody is at work
-            self._at_work.discard(cast(asyncio.Task[None], asyncio.current_task()))
-
-    async def _store_next(self) -> None:
-        some = self._next()
-        try:
-            new, answers = await asyncio.to_thread(self._store, [request for request, _ in some])
-        except Exception as error:  # whatever it is, it is for those who wait
-            new, answers = [], [error] * len(some)
-        for (_, waiting), answer in zip(some, answers, strict=True):
-            if waiting.done():
-                continue  # whoever asked has gone
-            if isinstance(answer, Task):
-                waiting.set_result(answer)
-            else:
-                waiting.set_exception(answer)
-        if new:
+    def _store_all(self) -> None:
+        while some := self._next():
+            new: Sequence[Task] = []
+            answers: Sequence[Task | Exception] = []
             try:
-                self._stored(new)
-            except Exception as error:  # the rows are there, and the timekeeper sees them
-                logger.warning("nobody was told of new tasks", error=f"{type(error).__name__}: {error}")
+                new, answers = self._store([request for request, _ in some])
+            except Exception as error:  # whatever it is, it is for those who wait
+                answers = [error] * len(some)
+            with suppress(RuntimeError):  # nobody waits any more, nor does the event loop run
+                some[0][1].get_loop().call_soon_threadsafe(_answer, [answer for _, answer in some], answers)
+            if new:
+                try:
+                    self._stored(new)
+                except Exception as error:  # the rows are there, and the timekeeper sees them
+                    logger.warning("nobody was told of new tasks", error=f"{type(error).__name__}: {error}")
 
     def _next(self) -> list[Waiting]:
-        some, recipients = [], 0
-        while self._waiting and recipients < self._most:
-            some.append(self._waiting.popleft())
-            recipients += len(some[-1][0].recipients)
+        """What is to be stored together; nothing at the end."""
+        some: list[Waiting] = []
+        recipients = 0
+        while recipients < self._most and (not some or not self._waiting.empty()):
+            waiting = self._waiting.get()
+            if waiting is None:
+                if some:
+                    self._waiting.put(None)  # for the next time
+                break
+            some.append(waiting)
+            recipients += len(waiting[0].recipients)
         return some
 
     def _store(self, requests: Sequence[Request]) -> tuple[Sequence[Task], Sequence[Task | Exception]]:
@@ -149,8 +148,21 @@ class Intake:
 
     async def close(self) -> None:
         """Wait until all is stored that was asked for."""
-        if self._at_work:
-            await asyncio.wait(self._at_work)
+        threads, self._threads = self._threads, []
+        for _ in threads:
+            self._waiting.put(None)
+        for thread in threads:
+            await asyncio.to_thread(thread.join)
+
+
+def _answer(waiting: Sequence[Future[Task]], answers: Sequence[Task | Exception]) -> None:
+    for future, answer in zip(waiting, answers, strict=True):
+        if future.done():
+            continue  # whoever asked has gone
+        if isinstance(answer, Task):
+            future.set_result(answer)
+        else:
+            future.set_exception(answer)
 
 
 def check_family(db: Session, request: Request, but: int | None = None) -> Request:

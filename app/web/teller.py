@@ -1,10 +1,10 @@
 """Tells Redis what was committed, in threads of its own, so that nobody waits for it."""
 
 import asyncio
+import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-
-from redis import RedisError
+from queue import Queue
+from threading import Thread
 
 from app import log
 
@@ -12,6 +12,8 @@ logger = log.get("web")
 
 MOST = 200
 """What waits to be told at most; more of it would only take memory while Redis hangs."""
+
+THREADS = 2
 
 LAST_WORDS = 3.0
 """Seconds for what is still to be told at the end."""
@@ -22,27 +24,31 @@ class Teller:
 
     def __init__(self, last_words: float = LAST_WORDS) -> None:
         self._last_words = last_words
+        self._messages: Queue[Callable[[], None] | None] = Queue()
         # Threads of its own: a Redis that hangs must not hold up what else is done in threads.
-        self._threads = ThreadPoolExecutor(2, thread_name_prefix="telling")
-        self._telling: set[asyncio.Task[None]] = set()
+        self._threads = [Thread(target=self._tell_all, name="telling", daemon=True) for _ in range(THREADS)]
+        for thread in self._threads:
+            thread.start()
 
     def tell(self, message: Callable[[], None]) -> None:
-        """Have it told; returns at once."""
-        if len(self._telling) >= MOST:
+        """Have it told; returns at once. From any thread."""
+        if self._messages.unfinished_tasks >= MOST:
             logger.warning("Redis is slow, and was not told; the timekeeper will see the row")
-            return
-        telling = asyncio.create_task(self._try(message))
-        self._telling.add(telling)  # the event loop itself holds tasks but weakly
-        telling.add_done_callback(self._telling.discard)
+        else:
+            self._messages.put(message)
 
-    async def _try(self, message: Callable[[], None]) -> None:
-        try:
-            await asyncio.get_running_loop().run_in_executor(self._threads, message)
-        except (RedisError, OSError) as error:
-            logger.warning("Redis was not told; the timekeeper will see the row", error=str(error))
+    def _tell_all(self) -> None:
+        while message := self._messages.get():
+            try:
+                message()
+            except Exception as error:  # whatever it is, the next one may pass
+                logger.warning("Redis was not told; the timekeeper will see the row", error=str(error))
+            self._messages.task_done()
 
     async def close(self) -> None:
         """Wait for what is being told, but not for long: the rows say it all."""
-        if self._telling:
-            await asyncio.wait(self._telling, timeout=self._last_words)
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        for _ in self._threads:
+            self._messages.put(None)
+        until = time.monotonic() + self._last_words
+        for thread in self._threads:
+            await asyncio.to_thread(thread.join, max(0.0, until - time.monotonic()))

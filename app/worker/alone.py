@@ -15,7 +15,7 @@ from app.tasks import lifecycle, sender
 from app.tasks.limits import Room, domain_of, is_to
 from app.worker import shared, trouble
 from app.worker.handed import Batch, Handed, hand_over, record, tallies, with_faults
-from app.worker.hold import STOPPED, TURN, WAITS, Hold, count_in, persist, renewing
+from app.worker.hold import STOPPED, TURN, WAITS, Hold, count_in, persist
 from app.worker.limited import LIMITED, PATIENCE
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class Alone:
         if not (held := self.held):
             return
         batch, let_in = self._batch, time.monotonic()
-        with log.task_context(task=held.task.id, attempt=held.task.attempt), renewing(self.process.database, [held]):
+        with log.task_context(task=held.task.id, attempt=held.task.attempt), self.process.renewal.of([held]):
             while batch or held.wait:
                 if held.wait:
                     self.process.stopping.wait(min(held.wait, LET_IN))
@@ -103,7 +103,7 @@ class Alone:
         def turn(db: Session) -> Batch:
             held.lease_end, held.wait = time.monotonic() + lifecycle.LEASE, 0.0
             if records:
-                db.connection().execute(lifecycle.record(held.token), with_faults(db, records, held))
+                db.connection().execute(*lifecycle.record(held.token, with_faults(db, records, held)))
             if untouched := [each.delivery.id for each in handed if not each.outcome]:
                 db.execute(lifecycle.put_back(held.task.id, held.token, untouched))
             trouble.note(db, [each.outcome for each in handed if each.outcome], bool(held.trouble))

@@ -47,6 +47,7 @@ class Hold:
     joined: bool = False  # whether somebody else held it when it was taken up
     gap: float = 0.0  # seconds to leave between two messages
     wait: float = 0.0  # seconds until there is room for more of it
+    taken_over: bool = False  # by somebody else, as the last renewal found
     others: bool = False  # whether large tasks wait for their turn while this one waits for room
     trouble: Outcome | None = None
     edition: Edition | Mistake = field(init=False)  # what its next messages are written from, or why they can't be
@@ -62,34 +63,45 @@ class Hold:
         return time.monotonic() >= self.lease_end
 
 
-@contextmanager
-def renewing(database: Database, holds: Sequence[Hold]) -> Iterator[None]:
-    """Renew the leases from a thread of its own for as long as the block lasts."""
-    done = threading.Event()
-    renewal = threading.Thread(target=_renew, args=(database, holds, done), daemon=True)
-    renewal.start()
-    try:
-        yield
-    finally:
-        done.set()
-        renewal.join()
+class Renewal:
+    """Renews the leases of what is in hand, from a thread of its own."""
 
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._holds: list[Hold] = []
+        self._at_work = threading.Lock()
+        self._ended = threading.Event()
+        threading.Thread(target=self._go_on, name="renewing", daemon=True).start()
 
-def _renew(database: Database, holds: Sequence[Hold], done: threading.Event) -> None:
-    taken_over: list[Hold] = []
-    while not done.wait(RENEW) and len(taken_over) < len(holds):
-        began = time.monotonic()
-        mine = [held for held in holds if held not in taken_over]
+    @contextmanager
+    def of(self, holds: Sequence[Hold]) -> Iterator[None]:
+        """Renew these for as long as the block lasts."""
+        self._holds = [*self._holds, *holds]
         try:
-            with database.writing() as db:
-                kept = [renew(db, held) for held in mine]
+            yield
+        finally:
+            with self._at_work:
+                self._holds = [held for held in self._holds if held not in holds]
+
+    def _go_on(self) -> None:
+        while not self._ended.wait(RENEW):
+            with self._at_work:
+                self._renew(self._holds)
+
+    def _renew(self, holds: Sequence[Hold]) -> None:
+        began = time.monotonic()
+        try:
+            if holds := [held for held in holds if not held.taken_over]:
+                with self._database.writing() as db:
+                    kept = [renew(db, held) for held in holds]
+                for held, known in zip(holds, kept, strict=True):
+                    held.lease_end = began + LEASE if known else began
+                    held.taken_over = not known
         except SQLAlchemyError as error:
             logger.warning("could not renew the lease", error=str(error).partition("\n")[0])
-            continue
-        for held, known in zip(mine, kept, strict=True):
-            held.lease_end = began + LEASE if known else began
-            if not known:
-                taken_over.append(held)
+
+    def close(self) -> None:
+        self._ended.set()
 
 
 def renew(db: Session, held: Hold) -> bool:

@@ -25,7 +25,7 @@ from app.tasks.limits import Limit
 from app.tasks.retries import wait_for_sender
 from app.worker.alone import Alone
 from app.worker.editions import Editions
-from app.worker.hold import TURN, Hold, persist
+from app.worker.hold import TURN, Hold, Renewal, persist
 from app.worker.limited import Limited
 from app.worker.shared import leave
 from app.worker.together import Together
@@ -35,7 +35,7 @@ logger = log.get("worker")
 PATIENCE = 20.0
 """Seconds; whoever stops us kills us after 25 or 30."""
 
-GATHER = 0.008
+GATHER = 0.02
 """Seconds for which rings that came after the first are gathered."""
 
 LINGER = (0.004, 0.008, 0.016, 0.032)
@@ -67,6 +67,7 @@ class Sender:
         self.mail_from = mail_from
         self.editions = Editions(templates, mail_from, zone)
         self.limited = Limited(database, limits)
+        self.renewal = Renewal(database)
         self.name = f"worker {socket.gethostname()}:{getpid()}"
         self.stopping = threading.Event()
         self.rings = rings
@@ -180,5 +181,6 @@ class Sender:
             persist(self.database, partial(stumble, held=held))
 
     def close(self) -> None:
+        self.renewal.close()
         self.connection.close()
         self.database.close()

@@ -17,7 +17,7 @@ from app.ring import Ringing
 from app.tasks import lifecycle, sender
 from app.worker import trouble
 from app.worker.handed import Handed, hand_over, record, with_faults
-from app.worker.hold import STOPPED, WAITS, Hold, persist, renewing
+from app.worker.hold import STOPPED, WAITS, Hold, persist
 from app.worker.limited import LIMITED
 
 if TYPE_CHECKING:
@@ -63,14 +63,18 @@ class Together:
     def _turn(self, done: Sequence[One], rung: Sequence[Ringing]) -> tuple[list[One], Sequence[Ringing]]:
         """Record what was handed over, and claim and mark what is rung for, in one transaction."""
 
+        settled: list[Row[Any]] = []
+
         def turn(db: Session) -> list[One]:
-            if done:
-                self._record(db, done)
+            nonlocal settled
+            settled = self._record(db, done) if done else []
             paused, gap, _ = db.execute(sender.state()).one()
             is_open = rung and not paused and not gap and not self.process.stopping.is_set()
             return self._claim(db, [task_id for task_id, _, _ in rung]) if is_open else []
 
         marked = persist(self.process.database, turn)
+        for row in settled:
+            logger.info(str(row.status), task=row.id)
         self.holds = [one.held for one in marked]
         for held in self.holds:
             self.process.editions.stored(held)
@@ -97,7 +101,7 @@ class Together:
 
     def _hand_over(self, marked: Sequence[One]) -> list[One]:
         done: list[One] = []
-        with renewing(self.process.database, [one.held for one in marked]):
+        with self.process.renewal.of([one.held for one in marked]):
             for one in marked:
                 handed = Handed(one.delivery, None)
                 in_trouble = done and done[-1].held.trouble
@@ -115,12 +119,14 @@ class Together:
         with log.task_context(task=one.held.task.id, attempt=one.held.task.attempt):
             return hand_over(one.held, one.delivery, self.process.connection, self.process.mail_from.address)
 
-    def _record(self, db: Session, done: Sequence[One]) -> None:
-        """What was handed over, and let go of all: the rest waits for its next attempt, or for the mail server."""
+    def _record(self, db: Session, done: Sequence[One]) -> list[Row[Any]]:
+        """What was handed over, and let go of all: the rest waits for its next attempt, or for the mail server. Returns
+        id and status of what was settled.
+        """
         token, in_trouble = done[-1].held.token, done[-1].held.trouble
         records = [record(one.held, one.handed) for one in done if one.handed and one.outcome]
         if records:
-            db.connection().execute(lifecycle.record(token), with_faults(db, records, done[0].held))
+            db.connection().execute(*lifecycle.record(token, with_faults(db, records, done[0].held)))
         trouble.note(db, [one.outcome for one in done if one.outcome], bool(in_trouble))
         untouched = [one for one in done if not one.outcome]
         for one in untouched:
@@ -131,6 +137,9 @@ class Together:
             untouched = []
         limited = [one.held.task.id for one in done if one.handed and one.handed.wait]
         others = [one.held.task.id for one in done if one.held.task.id not in limited]
-        for ids, why in ((limited, LIMITED), (others, STOPPED if untouched else WAITS)):
-            for task_id, status in db.execute(lifecycle.settle_together(ids, token, why)).all() if ids else ():
-                logger.info(str(status), task=task_id)
+        return [
+            row
+            for ids, why in ((limited, LIMITED), (others, STOPPED if untouched else WAITS))
+            if ids
+            for row in db.execute(lifecycle.settle_together(ids, token, why))
+        ]

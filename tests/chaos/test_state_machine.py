@@ -85,7 +85,7 @@ class Life(Machine):
         for of, to in zip(marked, outcomes, strict=False):
             values = {"of": of, "to": to, "said": "250 ok", "fault": None, "wait": 60.0 if to == "queued" else None}
             again = lifecycle.put_back(task.id, task.token, [of])
-            self.move("record", again if to == "back" else (lifecycle.record(task.token), [values]))
+            self.move("record", again if to == "back" else lifecycle.record(task.token, [values]))
         if not self.move("mark", lifecycle.mark(task.id, task.token, limit)):
             assert self.move("settle", lifecycle.settle(task.id, task.token))
 
@@ -101,7 +101,7 @@ class Life(Machine):
         for late in (
             lifecycle.keep(task.id, token, sent=1),
             lifecycle.mark(task.id, token),
-            (lifecycle.record(token), [values]),
+            lifecycle.record(token, [values]),
             lifecycle.put_back(task.id, token, ids),
             lifecycle.lose(task.id, token),
             lifecycle.settle(task.id, token),

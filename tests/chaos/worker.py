@@ -138,10 +138,11 @@ class DoomedTogether(Together):
             doom.reach("after-settle", done[0].held.task.id)
         return marked, left
 
-    def _record(self, db: Session, done: Any) -> None:
-        super()._record(db, done)
+    def _record(self, db: Session, done: Any) -> Any:
+        settled = super()._record(db, done)
         self.process.doom.reach("in-record", done[0].held.task.id)
         self.process.doom.reach("in-settle", done[0].held.task.id)
+        return settled
 
     def _claim(self, db: Session, task_ids: list[int]) -> Any:
         marked = super()._claim(db, task_ids)

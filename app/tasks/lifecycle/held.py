@@ -1,7 +1,7 @@
 """The moves of the worker that holds a task: every one of them names its lease."""
 
-from collections.abc import Sequence
-from functools import lru_cache
+from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from sqlalchemy import (
@@ -142,14 +142,19 @@ def marking(token: str, edition: str | None) -> dict[str, Any]:
     }
 
 
-@lru_cache(maxsize=8)  # a large task records with the same one again and again
-def record(token: str) -> Update:
-    """sending → what became of it, for many at once: each takes `of` (id), `to` (status), `said` (the server's words),
-    `fault` (the id of what it failed for, or None), `wait` (seconds until it may be tried again; only meant where it
-    goes back to queued) and `digest` (SHA-256 of what was handed over; None where nothing was)."""
+def record(token: str, answers: Sequence[Mapping[str, Any]]) -> tuple[Update, list[dict[str, Any]]]:
+    """sending → what became of it, for many at once, for Connection.execute: each has `of` (id), `to` (status), `said`
+    (the server's words), `fault` (the id of what it failed for, or None), `wait` (seconds until it may be tried again;
+    only meant where it goes back to queued) and `digest` (SHA-256 of what was handed over; None where nothing was).
+    """
+    return _record(), [{**answer, "holder": token} for answer in answers]
+
+
+@cache
+def _record() -> Update:
     again = case((bindparam("to") == DeliveryStatus.QUEUED, now(bindparam("wait"))), else_=null())
     return delivery(
-        Delivery.id == bindparam("of"), Delivery.status == DeliveryStatus.SENDING, Delivery.token == token
+        Delivery.id == bindparam("of"), Delivery.status == DeliveryStatus.SENDING, Delivery.token == bindparam("holder")
     ).values(
         status=bindparam("to"),
         reply=bindparam("said"),

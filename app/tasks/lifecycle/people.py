@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Select, Update, and_, false, func, or_, se
 
 from app.db import after, now
 from app.mail import N_
-from app.tasks.lifecycle.moves import WAITING, Move, Which, count, delivery, instead_reached, task, these
+from app.tasks.lifecycle.moves import WAITING, Move, Which, count, delivery, instead_reached, task, these, was_put_off
 from app.tasks.model import Delivery, DeliveryStatus, Task, TaskStatus
 
 DECIDABLE = (TaskStatus.FAILED, TaskStatus.QUEUED, TaskStatus.CANCELLED)
@@ -102,7 +102,7 @@ def retry(
     """failed → queued; with `fault`, for what failed because of it. To be followed by `requeue_failed` with the same
     `fault` for those that moved, and by rings.
     """
-    stays, doubtful = _stays_failed(fault), [*_stays_failed(fault), Delivery.reply.like("4%")]
+    stays, doubtful = _stays_failed(fault), [*_stays_failed(fault), was_put_off()]
     because = [] if fault is None else [_deliveries(*_failed(fault)).exists()]
     return (
         task(these(which), CAN["retry"], *because)

@@ -1,7 +1,8 @@
 """New tasks that come in while others are being stored: in one transaction, and each as though it were alone."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from itertools import chain
 
@@ -27,8 +28,10 @@ def _stored() -> Stored:
 
 
 @pytest.fixture(name="intake")
-def _intake(office: Office, stored: Stored) -> Intake:
-    return Intake(office.database, "example.com", lambda tasks: stored.append([task.id for task in tasks]))
+async def _intake(office: Office, stored: Stored) -> AsyncIterator[Intake]:
+    intake = Intake(office.database, "example.com", lambda tasks: stored.append([task.id for task in tasks]))
+    yield intake
+    await intake.close()
 
 
 def wanted(*addresses: str, key: str | None = None, digest: str | None = None) -> Request:
@@ -50,10 +53,14 @@ def in_rows(office: Office, what: type[Task] | type[Delivery]) -> int:
 
 
 async def test_what_waits_is_stored_together_and_told_of_once(intake: Intake, stored: Stored, office: Office) -> None:
-    tasks = await all_of(intake, [wanted(f"r{n}@example.com") for n in range(10)])
+    with office.database.writing() if one_writes(office) else nullcontext():  # nothing is stored meanwhile
+        storing = asyncio.create_task(all_of(intake, [wanted(f"r{n}@example.com") for n in range(10)]))
+        await asyncio.sleep(0.1)
+    tasks = await storing
+    await intake.close()
     assert [task.first_address for task in tasks if isinstance(task, Task)] == [f"r{n}@example.com" for n in range(10)]
     if one_writes(office):
-        assert [len(each) for each in stored] == [10], "all of them came before anything was begun"
+        assert len(stored) <= 2, "what came before anything was begun, and the rest"
     assert sorted(chain(*stored)) == sorted(task.id for task in tasks if isinstance(task, Task))
     assert in_rows(office, Task) == in_rows(office, Delivery) == 10
 
@@ -61,9 +68,9 @@ async def test_what_waits_is_stored_together_and_told_of_once(intake: Intake, st
 async def test_a_large_one_is_a_transaction_of_its_own(intake: Intake, stored: Stored, office: Office) -> None:
     large = wanted(*(f"r{n}@example.com" for n in range(1001)))
     await all_of(intake, [large, wanted("a@example.com"), wanted("b@example.com")])
-    if one_writes(office):
-        assert [len(each) for each in stored] == [1, 2]
-    assert len(await all_of(intake, [large])) == 1
+    await intake.close()
+    assert stored[0] == [1] or not one_writes(office)
+    assert in_rows(office, Delivery) == 1003
 
 
 async def test_each_has_its_own_answer(intake: Intake, stored: Stored, office: Office) -> None:
@@ -75,13 +82,14 @@ async def test_each_has_its_own_answer(intake: Intake, stored: Stored, office: O
         wanted("first@example.com", key="k1", digest="a"),
         wanted("d@example.com", key="k2", digest="d"),
         wanted("d@example.com", key="k2", digest="d"),
-        wanted("d@example.com", key="k2", digest="other"),
     ])  # fmt: skip
+    answers += await all_of(intake, [wanted("d@example.com", key="k2", digest="other")])
     kinds = [type(answer) for answer in answers]
     assert kinds == [Task, KeyReused, NotFound, Task, Task, Task, KeyReused]
     ids = [answer.id for answer in answers if isinstance(answer, Task)]
     assert (ids[1], ids[2]) == (1, ids[3])
     assert in_rows(office, Task) == 3
+    await intake.close()
     assert sorted(chain(*stored)) == sorted({*ids}), "what was known already is not rung for again"
 
 
@@ -91,6 +99,7 @@ async def test_what_the_database_refuses_spoils_none_of_the_others(
     twice = wanted("same@example.com", "same@example.com")  # there is one row for an address
     answers = await all_of(intake, [wanted("a@example.com"), twice, wanted("b@example.com", key="k", digest="d")])
     assert [type(answer) for answer in answers] == [Task, IntegrityError, Task]
+    await intake.close()
     assert in_rows(office, Task) == in_rows(office, Delivery) == 2
     assert sorted(chain(*stored)) == sorted(answer.id for answer in answers if isinstance(answer, Task))
 
@@ -102,16 +111,27 @@ async def test_an_error_of_no_database_spoils_none_of_the_others_either(
     twice = wanted("same@example.com", "same@example.com")
     answers = await all_of(intake, [wanted("a@example.com"), twice, half, wanted("b@example.com")])
     assert [type(answer) for answer in answers] == [Task, IntegrityError, UnicodeEncodeError, Task]
+    await intake.close()
     assert in_rows(office, Task) == len([*chain(*stored)]) == 2
 
 
 async def test_when_nobody_can_be_told_the_next_ones_are_stored_nevertheless(office: Office) -> None:
     def tell(tasks: Sequence[Task]) -> None:
-        raise RuntimeError("cannot schedule new futures after shutdown")
+        raise RuntimeError("Redis is full")
 
     intake = Intake(office.database, "example.com", tell)
     for n in range(2):
         assert await asyncio.wait_for(intake.store(wanted(f"r{n}@example.com")), 5)
+    await intake.close()
+
+
+async def test_at_the_end_all_is_stored_that_was_asked_for_and_nothing_more(intake: Intake, office: Office) -> None:
+    asked = [asyncio.create_task(intake.store(wanted(f"r{n}@example.com"))) for n in range(20)]
+    await asyncio.sleep(0)
+    await intake.close()
+    assert len(await asyncio.gather(*asked)) == in_rows(office, Task) == 20
+    with pytest.raises(RuntimeError):
+        await intake.store(wanted("late@example.com"))
 
 
 async def test_a_mail_that_waits_for_another_one_does_not_keep_the_rest_waiting(office: Office, intake: Intake) -> None:
@@ -133,6 +153,8 @@ async def test_webs_that_store_at_once_do_not_wait_for_one_another_in_a_circle(o
         some = [[wanted(f"w{n}t{turn}r{k}@example.com") for k in range(20)] for n in range(2)]
         answers = await asyncio.gather(*map(all_of, webs, some))
         assert {type(answer) for answer in chain(*answers)} == {Task}
+    for web in webs:
+        await web.close()
 
 
 async def test_whoever_has_gone_leaves_a_task_that_is_rung_for(intake: Intake, stored: Stored, office: Office) -> None:
@@ -153,3 +175,4 @@ async def test_two_webs_with_the_same_key_store_one_task(intake: Intake, office:
         task.id for task in answers[1] if isinstance(task, Task)
     ]
     assert in_rows(office, Task) == 20
+    await other.close()
