@@ -1,6 +1,7 @@
 """Engines and sessions: asynchronous for the web, synchronous for the worker, with what SQLite and Postgres need."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime
@@ -9,7 +10,8 @@ from typing import Any, ClassVar, TypeVar, cast
 from sqlalchemy import Connection, CursorResult, Engine, Result, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
+from sqlalchemy.exc import InvalidatePoolError
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -21,8 +23,13 @@ from app.db.prepared import prepared as prepared
 from app.db.turns import Turns
 
 T = TypeVar("T")
+E = TypeVar("E", Engine, AsyncEngine)
 
 SQLITE_WAITS_MS = 10_000  # how long a writer waits for another one before "database is locked"
+
+
+IDLE = 1.0
+"""Seconds for which a connection to Postgres that is not used is believed to be there."""
 
 
 class Base(DeclarativeBase):
@@ -51,11 +58,11 @@ class Database:
     def __init__(self, url: str) -> None:
         self._turns = Turns(url)
         self.engine = _prepare(create_engine(_url(url), **_options(url)))
-        self._writer = self.engine.execution_options(writes=True)
+        self._reader, self._writer = _ways(self.engine)
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
-        with _Session(self.engine, expire_on_commit=False) as session:
+        with _Session(self._reader, expire_on_commit=False) as session:
             yield session
 
     @contextmanager
@@ -78,11 +85,11 @@ class AsyncDatabase:
         self.in_thread = Database(url)
         self.engine = create_async_engine(_url(url, is_async=True), **_options(url))
         _prepare(self.engine.sync_engine)
-        self._writer = self.engine.execution_options(writes=True)
+        self._reader, self._writer = _ways(self.engine)
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncSession]:
-        async with AsyncSession(self.engine, sync_session_class=_Session, expire_on_commit=False) as session:
+        async with AsyncSession(self._reader, sync_session_class=_Session, expire_on_commit=False) as session:
             yield session
 
     async def read(self, look: Callable[[Session], T]) -> T:
@@ -128,18 +135,40 @@ def _url(url: str, is_async: bool = False) -> URL:
 
 
 def _options(url: str) -> dict[str, Any]:
-    # What is in a mail is not for the log. A connection that the server closed meanwhile is noticed before it is used.
+    # What is in a mail is not for the log.
     # On SQLite a connection costs nothing, and nobody may have to wait for one: see `glance`.
-    of_postgres = {"pool_pre_ping": True, "pool_size": 10, "max_overflow": 10}
+    of_postgres = {"pool_size": 10, "max_overflow": 10}
     pool = {"max_overflow": -1} if url.startswith("sqlite") else of_postgres
     return {"hide_parameters": True, **pool}
+
+
+def _ways(engine: E) -> tuple[E, E]:
+    """The same engine for reading, and for writing."""
+    # Each statement of ours sees what is committed by then, so on Postgres a transaction around those that only read
+    # gives nothing, for two trips to the server. SQLite's costs nothing, and shows all of them the same rows.
+    reader = engine if engine.dialect.name == "sqlite" else engine.execution_options(isolation_level="AUTOCOMMIT")
+    return reader, engine.execution_options(writes=True)
 
 
 def _prepare(engine: Engine) -> Engine:
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _sqlite_connected)
         event.listen(engine, "begin", _sqlite_begins)
+    else:
+        event.listen(engine, "checkin", lambda _, kept: kept.info.update(idle_since=time.monotonic()))
+        event.listen(engine, "checkout", lambda connection, kept, _: _look_after(engine, connection, kept))
     return engine
+
+
+def _look_after(engine: Engine, connection: DBAPIConnection, kept: ConnectionPoolEntry) -> None:
+    """A connection that was idle is asked whether the server still has it. As `pool_pre_ping`, which asks each time: a
+    trip to the server for each of ours, and a request makes three.
+    """
+    if time.monotonic() - kept.info.get("idle_since", float("inf")) > IDLE:
+        try:
+            engine.dialect.do_ping(connection)
+        except Exception as error:
+            raise InvalidatePoolError from error
 
 
 def _sqlite_connected(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:

@@ -3,6 +3,7 @@
 import os
 import re
 import struct
+import time
 from pathlib import Path
 
 import pytest
@@ -73,8 +74,10 @@ def test_a_template_is_read_once_and_again_when_it_changes(templates: Templates)
     assert templates.get("email/hello") is first
     write(templates.root, "email/hello", "Subject: New\n\nnew", "<p>new</p>")
     os.utime(templates.root / "email/hello.txt", ns=(1, 1))
+    time.sleep(Templates.SEEN)
     assert templates.get("email/hello").subject == "New"
     (templates.root / "email/hello.html").unlink()
+    time.sleep(Templates.SEEN)
     with pytest.raises(Mistake, match="no template"):
         templates.get("email/hello")
 
