@@ -38,6 +38,7 @@ def examine(settings: Settings) -> int:
         ("repairs", lambda: _repairs(database)),
         ("mail server", lambda: _mail_server(settings)),
         ("limits", lambda: _limits(settings, database)),
+        ("retention", lambda: _retention(settings)),
         ("templates", _templates),
     ]
     results = [_look(name, check) for name, check in parts]
@@ -114,6 +115,11 @@ def _limits(settings: Settings, database: Database) -> str:
         used = [*used_of(db, [Limit(*each) for each in settings.limits])]
     told = [f"{n} of {limit} used" for limit, n in used]
     return ", ".join(told) or "none are set"
+
+
+def _retention(settings: Settings) -> str:
+    days = settings.retention_days
+    return f"mail is deleted {days} {'days' if days > 1 else 'day'} after it ended" if days else "mail is kept for ever"
 
 
 def _templates() -> str:

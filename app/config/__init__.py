@@ -50,6 +50,7 @@ class Settings:
     admin_password: str = field(repr=False)
     undo_seconds: int
     limits: values.Limits
+    retention_days: int  # after which what ended is deleted; 0: never
     log_level: str
     mail_stays_here: bool  # in the built-in mailbox; nothing leaves this machine
     var: Path
@@ -94,6 +95,7 @@ def read_settings(env: Mapping[str, str] = os.environ, var: Path = Path("var")) 
         admin_password=read("ADMIN_PASSWORD", "", values.password),
         undo_seconds=read("UNDO_SECONDS", 5, values.whole_number(0, 120)),
         limits=read("LIMITS", (), values.limits),
+        retention_days=read("RETENTION_DAYS", 0, values.whole_number(1, 36_500)),
         log_level=read("LOG_LEVEL", "INFO", values.log_level),
         var=var,
     )

@@ -1,7 +1,5 @@
 """Carries out what people ask to be done to many tasks, bit by bit, beside everything else that a worker does."""
 
-import threading
-import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,35 +10,20 @@ from app import log
 from app.db import Database
 from app.ring import Rings, ringing_of
 from app.tasks import bulk
+from app.worker.chores import Chore
 
 logger = log.get("bulks")
 
-LOOK = 0.5
-"""Seconds between looks for something to do."""
 
+class Bulks(Chore):
+    """With each bite it notes the place to go on from."""
 
-class Bulks(threading.Thread):
-    """Works while `in_office()`: one worker at a time is enough. `stop` ends it between two bites.
-
-    A bite is one transaction, with the place to go on from: whoever is killed anywhere has done it, or has not.
-    """
+    LOOK = 0.5
 
     def __init__(self, database: Database, rings: Rings, in_office: Callable[[], bool]) -> None:
-        super().__init__(name="bulks", daemon=True)
+        super().__init__("bulks", in_office)
         self.database = database
         self.rings = rings
-        self.in_office = in_office
-        self.stopping = threading.Event()
-
-    def run(self) -> None:
-        while not self.stopping.is_set():
-            begun, bitten = time.monotonic(), False
-            try:
-                bitten = self.in_office() and self.bite()
-            except Exception as error:  # another transaction was in the way, or the database is; it is all still there
-                logger.warning("a bulk has to wait", error=f"{type(error).__name__}: {error}".partition("\n")[0])
-            # As long as it took, others have the database to themselves: SQLite has one writer at a time.
-            self.stopping.wait(time.monotonic() - begun if bitten else LOOK)
 
     def bite(self) -> bool:
         """Move the next few tasks. Whether there were any to look at."""
@@ -71,9 +54,3 @@ class Bulks(threading.Thread):
                 self.rings.take_back(ringings)
         except (RedisError, OSError) as error:
             logger.warning("Redis is away; the timekeeper will see the rows", error=str(error))
-
-    def stop(self) -> None:
-        """End the thread."""
-        self.stopping.set()
-        if self.is_alive():
-            self.join(timeout=5)

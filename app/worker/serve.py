@@ -14,6 +14,8 @@ from app.db import Database
 from app.ring import Rings, connect
 from app.worker import run
 from app.worker.bulks import Bulks
+from app.worker.chores import Chore
+from app.worker.retention import Retention
 from app.worker.rq import PatientQueue, SendingWorker
 from app.worker.sender import Sender
 from app.worker.timekeeper import Timekeeper
@@ -28,22 +30,26 @@ def serve(settings: Settings) -> int:
     """Send until SIGTERM or SIGINT; returns the exit code. While Redis is away it waits, and the time is kept."""
     sender = Sender.from_settings(settings)
     timekeeper = Timekeeper(Database(settings.database_url), Rings(connect(settings.redis_url)), sender.name)
-    serve_with(sender, timekeeper, settings.redis_url)
+    serve_with(sender, timekeeper, settings.redis_url, settings.retention_days)
     return 0
 
 
-def serve_with(sender: Sender, timekeeper: Timekeeper, redis_url: str) -> None:
+def serve_with(sender: Sender, timekeeper: Timekeeper, redis_url: str, retention_days: int = 0) -> None:
     """The same, with these two; they are closed at the end."""
     run.use(sender)
     stopping = _Stopping(sender)
     for number in (signal.SIGTERM, signal.SIGINT):  # RQ sets its own later, which do the same
         signal.signal(number, lambda *_: stopping.ask())
-    bulks = Bulks(timekeeper.database, timekeeper.rings, lambda: timekeeper.in_office)
+    chores: list[Chore] = [Bulks(timekeeper.database, timekeeper.rings, lambda: timekeeper.in_office)]
+    if retention_days:
+        chores.append(Retention(timekeeper.database, retention_days, lambda: timekeeper.in_office))
     timekeeper.start()
-    bulks.start()
+    for chore in chores:
+        chore.start()
     while not stopping.is_set():
         _work(redis_url, sender, timekeeper, stopping)
-    bulks.stop()
+    for chore in chores:
+        chore.stop()
     timekeeper.stop()
     sender.close()
 

@@ -118,6 +118,13 @@ async def test_pages_go_on_where_the_last_one_ended(person: Client, database: Da
     assert 'rel="next"' not in second
 
 
+@pytest.mark.parametrize("settings", [{"RETENTION_DAYS": "90"}], indirect=True)
+async def test_at_its_end_it_says_for_how_long_mail_is_kept(person: Client, database: Database) -> None:
+    assert "Mail is deleted" not in await page_of(person)
+    store(database)
+    assert "Mail is deleted 90 days after it ended." in await page_of(person)
+
+
 @pytest.mark.parametrize(
     "query",
     ["status=nonsense", "cursor=x", "cursor=-1", "cursor=" + "9" * 40, "cursor=%C2%B2", "q=" + "x" * 2000, "q=%00"],

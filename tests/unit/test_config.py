@@ -82,6 +82,7 @@ def test_with_nothing_set_everything_is_on_this_machine(tmp_path: Path) -> None:
         "admin_password": "",
         "undo_seconds": 5,
         "limits": (),
+        "retention_days": 0,
         "log_level": "INFO",
         "var": tmp_path,
     }

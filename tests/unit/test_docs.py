@@ -32,7 +32,15 @@ def test_all_settings_of_the_design_exist() -> None:
     design = (
         "DATABASE_URL REDIS_URL SMTP_URL MAIL_FROM SECRET_KEY PUBLIC_URL HOST PORT APP_TIMEZONE WORKERS ADMIN_EMAIL"
     )
-    assert {*design.split(), "LIMITS", "ADMIN_PASSWORD", "PUBLIC_URL", "UNDO_SECONDS", "LOG_LEVEL"} == set(settings())
+    assert {
+        *design.split(),
+        "LIMITS",
+        "RETENTION_DAYS",
+        "ADMIN_PASSWORD",
+        "PUBLIC_URL",
+        "UNDO_SECONDS",
+        "LOG_LEVEL",
+    } == set(settings())
 
 
 @pytest.mark.parametrize("command", sorted(COMMANDS))

@@ -52,6 +52,7 @@ async def show() -> str:
         errors={name: [translate(mistake) for mistake in some] for name, some in asked.mistakes.items()},
         templates=app.templates.names(),
         older=older,
+        retention_days=app.settings.retention_days,
         look_again=look_again([row.task for row in rows]),
         **read,
     )

@@ -1,0 +1,118 @@
+"""What ended long ago is deleted, a few at a time: that and nothing else."""
+
+from collections.abc import Sequence
+
+import pytest
+from sqlalchemy import func, select, text
+
+from app.tasks import lifecycle, queries
+from app.tasks.books import Fault, Hour
+from app.tasks.model import Delivery, Task, TaskEvent
+from app.tasks.retention import BITE
+from app.worker.retention import Retention
+from tests.parts import Office, answer, wait_until
+
+DAYS = 30
+
+
+@pytest.fixture(name="retention")
+def _retention(office: Office) -> Retention:
+    return Retention(office.database, DAYS, lambda: True)
+
+
+def made_old(
+    office: Office, task_ids: Sequence[int], days: int = DAYS + 1, columns: str = "created_at, ended_at"
+) -> None:
+    is_sqlite = office.database.engine.dialect.name == "sqlite"
+    ago = f"strftime('%Y-%m-%d %H:%M:%f000', 'now', '-{days} days')" if is_sqlite else f"now() - interval '{days} days'"
+    changes = ", ".join(f"{column} = {ago}" for column in columns.split(", "))
+    with office.database.writing() as db:
+        for task_id in task_ids:
+            db.execute(text(f"UPDATE tasks SET {changes} WHERE id = :id"), {"id": task_id})
+
+
+def ended(office: Office, recipients: int | Sequence[str] = 1, **replies: str) -> int:
+    task_id = office.submit(recipients, rings=False)
+    answer(office.database, task_id, replies)
+    return task_id
+
+
+def kept(office: Office) -> list[int]:
+    return [task_id for (task_id,) in office.all(select(Task.id).order_by(Task.id))]
+
+
+def rows_of(office: Office, task_id: int) -> tuple[int, int]:
+    """Its recipients and its events."""
+    (recipients,) = office.one(select(func.count()).where(Delivery.task_id == task_id))
+    (events,) = office.one(select(func.count()).where(TaskEvent.task_id == task_id))
+    return recipients, events
+
+
+def forget_all(retention: Retention) -> None:
+    for _ in range(20):
+        if not retention.bite():
+            return
+    raise AssertionError("it goes on and on")
+
+
+def test_only_what_ended_long_ago_is_deleted(office: Office, retention: Retention) -> None:
+    sent, refused = ended(office), ended(office, ["no@example.com"], **{"no@example.com": "550 5.1.1 no such user"})
+    cancelled = office.submit(1, rings=False)
+    with office.database.writing() as db:
+        db.execute(lifecycle.cancel(cancelled, "tester"))
+    waits, just_ended, recent = office.submit(1, rings=False), ended(office), ended(office)
+    made_old(office, [sent, refused, cancelled])
+    made_old(office, [just_ended, waits], columns="created_at")
+    made_old(office, [recent], days=DAYS - 1)
+    hours = office.all(select(Hour.sent, Hour.failed))
+    forget_all(retention)
+    assert kept(office) == [waits, just_ended, recent]
+    for task_id in (sent, refused, cancelled):
+        assert rows_of(office, task_id) == (0, 0)
+    counts = {status: int(n) for status, n in office.all(queries.counts()) if n}
+    assert counts == {"queued": 1, "finished": 2}
+    assert office.all(select(Fault.n).where(Fault.n > 0)) == []
+    assert office.all(select(Hour.sent, Hour.failed)) == hours, "what happened, happened"
+
+
+def test_a_few_are_deleted_at_a_time(office: Office, retention: Retention) -> None:
+    tasks = [ended(office, BITE // 2) for _ in range(5)]
+    made_old(office, tasks)
+    left = []
+    while retention.bite():
+        left.append(len(kept(office)))
+    assert left == [3, 1, 0]
+
+
+def test_a_large_one_goes_bit_by_bit_and_can_be_retried_until_the_end(office: Office, retention: Retention) -> None:
+    refused = {f"r{n}@example.com": "550 5.1.1 no such user" for n in range(3)}
+    task_id = ended(office, 2 * BITE + 50, **refused)
+    made_old(office, [task_id])
+    seen = [rows_of(office, task_id)]
+    for _ in range(3):
+        assert retention.bite()
+        seen.append(rows_of(office, task_id))
+    assert [recipients for recipients, _ in seen] == [450, 250, 50, 3]
+    with office.database.writing() as db:
+        assert db.execute(lifecycle.retry(task_id, "tester")).first()
+        db.execute(lifecycle.requeue_failed(task_id))
+    forget_all(retention)
+    assert kept(office) == [task_id]
+    with office.worker():
+        assert office.wait_for(task_id) == "finished"
+    assert office.sink.addresses == dict.fromkeys(refused, 1)
+    made_old(office, [task_id])
+    forget_all(retention)
+    assert kept(office) == []
+    assert rows_of(office, task_id) == (0, 0)
+
+
+def test_a_worker_deletes_what_is_kept_no_longer(office: Office) -> None:
+    old, new = ended(office, 3), ended(office)
+    made_old(office, [old])
+    with office.worker():
+        assert office.wait_for(office.submit(1)) == "finished"
+    assert old in kept(office), "without the setting all is kept"
+    with office.worker(RETENTION_DAYS=str(DAYS)):
+        wait_until(lambda: old not in kept(office), 20, "the old one is deleted")
+    assert new in kept(office)
