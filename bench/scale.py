@@ -1,4 +1,6 @@
-"""`python -m bench scale`: lost rings, a crowd that is due at one instant, and the memory that large tasks take."""
+"""`python -m bench scale`: lost rings, a crowd that is due at one instant, the memory that large tasks take, and
+what is deleted because it is old.
+"""
 
 import argparse
 import json
@@ -7,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from http.client import HTTPConnection
+from statistics import quantiles
 
 from sqlalchemy import func, select, update
 
@@ -23,6 +26,9 @@ from tests.browser.place import Place
 from tests.chaos.page import machine, table
 from tests.parts import Office, command, wait_until
 
+LONG = 400 * 86_400
+"""Seconds; in days, longer than mail is kept here."""
+
 FLAT = 32.0
 """MB by which memory may grow: each connection to SQLite keeps up to 16 of what it has read."""
 
@@ -33,6 +39,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--due", type=int, default=10_000, help="tasks that are due at one instant")
     parser.add_argument("--deliveries", type=int, default=1_000_000, help="of one task")
     parser.add_argument("--recipients", type=int, default=10_000, help="that a program submits in one request")
+    parser.add_argument("--old", type=int, default=30_000, help="tasks that are deleted because they ended long ago")
     parser.add_argument("--seconds", type=float, default=60, help="for which the large task is sent")
     parser.add_argument("--database", choices=("sqlite", "postgres", "both"), default="both")
     options = parser.parse_args(arguments)
@@ -68,6 +75,10 @@ def measured(kind: str, options: argparse.Namespace) -> Iterator[Sequence[str]]:
             slowest, before, most, after = web(office, options.recipients)
             yield f"a request with {options.recipients:,} recipients, the slowest of five", f"{slowest:.2f} s", "2 s"
             yield "memory of the web before, at most, after", f"{before:.0f}, {most:.0f}, {after:.0f} MB", ""
+        with an_office(kind, sink) as office:
+            rate, before, meanwhile = retention(office, options.old)
+            yield f"{options.old:,} old tasks are deleted", f"{rate:,.0f} a second", ""
+            yield "to store a mail, p99 before and meanwhile", f"{before:.0f}, {meanwhile:.0f} ms", ""
 
 
 def reconcile(office: Office, n: int) -> tuple[float, float]:
@@ -139,3 +150,30 @@ def web(office: Office, n: int) -> tuple[float, float, float, float]:
             alone = [submit(at) for at in range(5)]
             [*five.map(submit, range(5))]
         return max(alone), before, seen.most, of(process.pid)
+
+
+def retention(office: Office, n: int) -> tuple[float, float, float]:
+    """How many tasks that ended long ago a worker deletes in a second; and the milliseconds that it takes to store a
+    mail, p99, before that and meanwhile, twenty a second.
+    """
+    copies.tasks(office, n)
+    with office.database.writing() as db:
+        ended = {"status": TaskStatus.FINISHED, "rung_at": now(-LONG), "created_at": now(-LONG), "ended_at": now(-LONG)}
+        db.execute(update(Task).values(ended))
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
+    old = select(func.count()).where(Task.created_at < now(-LONG / 2))
+
+    def store() -> float:
+        time.sleep(0.05)
+        began = time.monotonic()
+        office.submit(at=tomorrow, rings=False)
+        return time.monotonic() - began
+
+    before = [store() for _ in range(100)]
+    with office.worker(LOG_LEVEL="WARNING", RETENTION_DAYS="365"):
+        wait_until(lambda: office.one(old)[0] < n, 20, "it has begun")
+        left, began, meanwhile = office.one(old)[0], time.monotonic(), list[float]()
+        while office.one(old)[0] and time.monotonic() - began < 120:
+            meanwhile += [store() for _ in range(10)]
+        rate = (left - office.one(old)[0]) / (time.monotonic() - began)
+    return rate, *(1000 * quantiles(some, n=100)[98] for some in (before, meanwhile or before))

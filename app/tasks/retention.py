@@ -14,7 +14,7 @@ from app.tasks.model import Delivery, DeliveryStatus, Task, TaskEvent
 
 DAY = 86_400.0
 
-BITE = 200
+BITE = 100
 """Recipients that are deleted in one transaction, each with its events, unless one task has more of them left."""
 
 

@@ -14,8 +14,8 @@ pytestmark = pytest.mark.skipif(
 
 
 def test_each_figure_is_measured() -> None:
-    few = Namespace(rings=30, due=20, deliveries=400, recipients=50, seconds=1.0)
+    few = Namespace(rings=30, due=20, deliveries=400, recipients=50, old=600, seconds=1.0)
     figures = {words: figure for words, figure, _ in measured("sqlite", few)}
     assert figures["of them before their instant"] == "0"
     assert float(figures["memory of the worker, at most"].removesuffix(" MB")) > 10
-    assert len(figures) == 9
+    assert len(figures) == 11

@@ -92,7 +92,7 @@ def test_a_large_one_goes_bit_by_bit_and_can_be_retried_until_the_end(office: Of
     for _ in range(3):
         assert retention.bite()
         seen.append(rows_of(office, task_id))
-    assert [recipients for recipients, _ in seen] == [450, 250, 50, 3]
+    assert [recipients for recipients, _ in seen] == [2 * BITE + 50, BITE + 50, 50, 3]
     with office.database.writing() as db:
         assert db.execute(lifecycle.retry(task_id, "tester")).first()
         db.execute(lifecycle.requeue_failed(task_id))
