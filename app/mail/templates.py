@@ -125,8 +125,8 @@ class Templates:
     def get(self, name: str) -> Template:
         """The template `name`, in its newest form. Raises Mistake if there is none, or if it cannot be understood."""
         known, now = self._read.get(name), time.monotonic()
-        if known and now < self._seen[name] + self.SEEN:  # to ask for three files each time takes longer than the rest
-            return known
+        if known and now < self._seen.get(name, 0.0) + self.SEEN:
+            return known  # to ask for its files each time takes longer than all the rest
         if known is None or known.stamp != _stamp([path for path, _, _ in known.stamp]):
             if name not in self.names():  # so that no name can lead out of the folder
                 raise Mistake(NO_TEMPLATE, name=name)

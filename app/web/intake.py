@@ -172,6 +172,7 @@ def check_family(db: Session, request: Request, but: int | None = None) -> Reque
     head = db.scalar(family.head(request.instead_of or 0))
     if head is None:
         raise NotFound
-    db.execute(lifecycle.lock(head))  # nobody retries that one meanwhile
+    if db.scalar(lifecycle.lock(head)) is None:  # nobody retries that one meanwhile, or it has just been deleted
+        raise NotFound
     family.check(request, db.scalars(family.reached(head, but)))
     return replace(request, instead_of=head)

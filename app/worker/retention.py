@@ -1,19 +1,17 @@
 """Deletes what is kept no longer, so little at a time that nobody notices."""
 
-from collections.abc import Callable
-
-from sqlalchemy.orm import Session
+from collections.abc import Callable, Iterable, Iterator
 
 from app import log
 from app.db import Database, rows
-from app.tasks import retention
+from app.tasks import bulk, retention
 from app.worker.chores import Chore
 
 logger = log.get("retention")
 
 
 class Retention(Chore):
-    """Keeps tasks for `days` after they ended. It begins anew an hour after it has found nothing."""
+    """Keeps mail for `days` after it ended. It begins anew an hour after it has found nothing."""
 
     LOOK = 3600.0
     REST = 0.05
@@ -25,41 +23,33 @@ class Retention(Chore):
         self._forgotten = 0
 
     def bite(self) -> bool:
-        """Delete a few tasks, or a few recipients of a large one. Whether there were any."""
+        """Delete a few tasks. Whether there were any."""
         with self.database.reading() as db:
+            if db.scalar(bulk.waiting()):  # what somebody has chosen is still there when its turn comes
+                return True
             found = db.execute(retention.over(self.days)).all()
         with self.database.writing() as db:
-            if found and self._forget(db, [(task_id, recipients) for task_id, recipients in found]):
+            if db.scalar(bulk.waiting()):
                 return True
-            db.execute(retention.forget_bulks(self.days))
-        if self._forgotten:
+            task_ids = list(db.scalars(retention.families([*_some(found)]))) if found else []
+            gone = rows(db.execute(retention.forget(task_ids, self.days))) if found else 0
+            if not gone:
+                db.execute(retention.forget_words(self.days))
+        self._tell(gone)
+        return gone > 0
+
+    def _tell(self, gone: int) -> None:
+        self._forgotten += gone
+        if self._forgotten and not gone:
             logger.info("deleted what is kept no longer", tasks=self._forgotten, days=self.days)
             self._forgotten = 0
-        return False
 
-    def _forget(self, db: Session, found: list[tuple[int, int]]) -> int:
-        """How many rows are gone."""
-        (first, recipients), left = found[0], retention.BITE
-        if recipients > retention.BITE:
-            return self._forget_some_of(db, first)
-        some: list[int] = []
-        for task_id, recipients in found:
-            left -= recipients
-            if left < 0:
-                break
-            some.append(task_id)
-        return self._forget_all_of(db, some)
 
-    def _forget_some_of(self, db: Session, task_id: int) -> int:
-        if db.scalar(retention.lock(task_id, self.days)) is None:
-            return 0
-        return (
-            rows(db.execute(retention.forget_sent(task_id)))
-            or rows(db.execute(retention.forget_events(task_id)))
-            or self._forget_all_of(db, [task_id])
-        )
-
-    def _forget_all_of(self, db: Session, task_ids: list[int]) -> int:
-        gone = rows(db.execute(retention.forget(task_ids, self.days)))
-        self._forgotten += gone
-        return gone
+def _some(found: Iterable[tuple[int, int]]) -> Iterator[int]:
+    """As many as go together; the first one, however large."""
+    left = retention.BITE
+    for task_id, recipients in found:
+        if recipients > left < retention.BITE:
+            return
+        left -= recipients
+        yield task_id

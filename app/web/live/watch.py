@@ -164,6 +164,11 @@ class Watch:
     async def _look_at_the_house(self, db: AsyncSession) -> None:
         if self._begun.is_set() and time.monotonic() < self._house_at:
             return
+        last = await db.scalar(queries.last_event()) or 0
+        if self._begun.is_set() and last < self._last:  # the newest have been deleted, and SQLite gives their ids again
+            self._last, self._skipped = last, {}
+            for listener in self._listeners:
+                listener.tell(many=True)
         house = crc32(repr(tuple((await db.execute(queries.house())).one())).encode())
         for listener in self._listeners if self._begun.is_set() and house != self._house else ():
             listener.tell(house=True)

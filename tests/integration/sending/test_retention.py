@@ -4,15 +4,22 @@ from collections.abc import Sequence
 
 import pytest
 from sqlalchemy import func, select, text
+from werkzeug.exceptions import NotFound
 
-from app.tasks import lifecycle, queries
-from app.tasks.books import Fault, Hour
+from app.mail.addresses import parse
+from app.tasks import bulk, lifecycle, queries
+from app.tasks.books import Bulk, Fault, Hour
 from app.tasks.model import Delivery, Task, TaskEvent
+from app.tasks.request import Recipient, Refused, Request
 from app.tasks.retention import BITE
+from app.tasks.submit import new_deliveries, new_task
+from app.web.intake import check_family
+from app.worker.bulks import Bulks
 from app.worker.retention import Retention
 from tests.parts import Office, answer, wait_until
 
 DAYS = 30
+X, NO = "x@example.com", "550 5.1.1 no such user"
 
 
 @pytest.fixture(name="retention")
@@ -84,27 +91,62 @@ def test_a_few_are_deleted_at_a_time(office: Office, retention: Retention) -> No
     assert left == [3, 1, 0]
 
 
-def test_a_large_one_goes_bit_by_bit_and_can_be_retried_until_the_end(office: Office, retention: Retention) -> None:
-    refused = {f"r{n}@example.com": "550 5.1.1 no such user" for n in range(3)}
-    task_id = ended(office, 2 * BITE + 50, **refused)
+def test_a_large_one_goes_at_once_and_alone(office: Office, retention: Retention) -> None:
+    tasks = [ended(office, 1), ended(office, 2 * BITE + 50), ended(office, 1)]
+    made_old(office, tasks)
+    left = []
+    while retention.bite():
+        left.append(kept(office))
+    assert left == [tasks[1:], tasks[2:], []]
+
+
+def test_what_a_bulk_is_to_retry_is_kept(office: Office, retention: Retention) -> None:
+    task_id = ended(office, [X], **{X: NO})
     made_old(office, [task_id])
-    seen = [rows_of(office, task_id)]
-    for _ in range(3):
-        assert retention.bite()
-        seen.append(rows_of(office, task_id))
-    assert [recipients for recipients, _ in seen] == [2 * BITE + 50, BITE + 50, 50, 3]
     with office.database.writing() as db:
-        assert db.execute(lifecycle.retry(task_id, "tester")).first()
-        db.execute(lifecycle.requeue_failed(task_id))
+        bulk_id = db.execute(bulk.begin("retry", {}, "tester", "k")).scalar_one()
+        db.execute(bulk.freeze(bulk_id, "retry", bulk.Chosen(task_id, ids=[task_id])))
+        db.execute(bulk.count(bulk_id))
+    assert retention.bite(), "it comes back to it"
+    Bulks(office.database, office.rings, lambda: True).bite()
+    assert office.one(select(Bulk.total, Bulk.moved)) == (1, 1)
+
+
+def instead(office: Office, task_id: int, *addresses: str) -> int:
+    recipients = [Recipient(parse(each)) for each in addresses]
+    request = Request("email/welcome", recipients, "tester", {"name": "Kim"}, instead_of=task_id)
+    with office.database.writing() as db:
+        request = check_family(db, request)
+        stored: int = db.execute(new_task(request)).scalar_one()
+        db.execute(*new_deliveries(request, stored, "example.com"))
+    return stored
+
+
+@pytest.mark.parametrize("ended_later", ["first", "second"])
+def test_mails_that_were_written_instead_of_one_another_go_together(
+    office: Office, retention: Retention, ended_later: str
+) -> None:
+    first = ended(office, [X, "y@example.com"], **{X: NO, "y@example.com": NO})
+    second = instead(office, first, X)
+    answer(office.database, second, {})  # x has got it
+    alone = ended(office)
+    made_old(office, [alone, second if ended_later == "first" else first])
     forget_all(retention)
-    assert kept(office) == [task_id]
-    with office.worker():
-        assert office.wait_for(task_id) == "finished"
-    assert office.sink.addresses == dict.fromkeys(refused, 1)
-    made_old(office, [task_id])
+    assert kept(office) == [first, second]
+    with office.database.writing() as db:
+        assert db.execute(lifecycle.retry(first, "tester")).first() is None, "x would get both"
+    with pytest.raises(Refused):
+        instead(office, second, X)
+    third = instead(office, second, "y@example.com")
+    made_old(office, [first, second])
     forget_all(retention)
+    assert kept(office) == [first, second, third]
+    answer(office.database, third, {})
+    made_old(office, [first, second, third])
+    assert retention.bite()
     assert kept(office) == []
-    assert rows_of(office, task_id) == (0, 0)
+    with pytest.raises(NotFound):
+        instead(office, first, X)
 
 
 def test_a_worker_deletes_what_is_kept_no_longer(office: Office) -> None:
