@@ -16,7 +16,7 @@ from app.mail.templates import Templates
 from app.migrate import head
 from app.ring import Rings, connect
 from app.tasks import queries, reconcile
-from app.tasks.limits import Limit, used_of
+from app.tasks.limits import Limit, agreed, used_of
 
 CLOCKS_APART = 2.0
 """Seconds by which this machine's clock may differ from the database's before it is worth a word."""
@@ -111,8 +111,12 @@ def _mail_server(settings: Settings) -> str:
 
 
 def _limits(settings: Settings, database: Database) -> str:
+    limits = [Limit(*each) for each in settings.limits]
     with database.reading() as db:
-        used = [*used_of(db, [Limit(*each) for each in settings.limits])]
+        used, theirs = [*used_of(db, limits)], agreed(db)
+    if theirs and theirs != {limit.name: limit.most for limit in limits}:
+        set_here = ", ".join(map(str, limits)) or "none"
+        raise Wrong(f"the workers were last started with others than LIMITS says here ({set_here})")
     told = [f"{n} of {limit} used" for limit, n in used]
     return ", ".join(told) or "none are set"
 

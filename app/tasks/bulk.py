@@ -42,7 +42,7 @@ class Action:
 ACTIONS = {
     "cancel": Action(CAN["cancel"], lifecycle.cancel, N_("Cancelled."), "take_back"),
     "retry": Action(CAN["retry"], lifecycle.retry, N_("Retry what failed."), "ring", (lifecycle.requeue_failed,)),
-    "now": Action(CAN["now"], lifecycle.send_now, N_("Send it now."), "enter"),
+    "now": Action(CAN["now"], lifecycle.send_now, N_("Send it now."), "enter", (lifecycle.hurry_deliveries,)),
     "arrived": Action(CAN["decide"], lifecycle.decide, lifecycle.ARRIVED, "ring", (lifecycle.arrived, lifecycle.tally)),
     "again": Action(CAN["decide"], lifecycle.decide, lifecycle.AGAIN, "ring", (lifecycle.send_again, lifecycle.tally)),
     "restore": Action(CAN["restore"], lifecycle.restore, N_("Undone."), "enter", (lifecycle.requeue_cancelled,)),

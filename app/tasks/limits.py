@@ -20,11 +20,14 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from app.db import now
+from app.mail import N_
 from app.tasks.books import Used
 from app.tasks.lifecycle.held import ready
-from app.tasks.model import Delivery, DeliveryStatus
+from app.tasks.model import Delivery, DeliveryStatus, Task, TaskStatus
 
 SLOTS = 60
+
+LIMITED = N_("A limit on how much is sent is reached. It goes on by itself.")
 
 
 class Limit(NamedTuple):
@@ -62,38 +65,71 @@ def domain_of(address: str) -> str:
     return address.rpartition("@")[2].lower()
 
 
-def ask(db: Session, limits: Sequence[Limit], has_waited: bool, in_line: bool) -> float:
+def ask(db: Session, limits: Sequence[Limit], has_waited: bool, in_line: bool, others_wait: bool = False) -> float:
     """Count one message on each of these limits: 0.0. Where one of them is reached, none counts it: returns the seconds
-    until its turn, which is its place in the line if it waits `in_line`. `has_waited`: it comes from there.
+    until its turn, which is its place in the line if it waits `in_line`. `has_waited`: it comes from there;
+    `others_wait`: some were just given places, and are still in the asker's hands.
     """
     found = _rows(db, limits)
+    limits = [limit._replace(most=found[limit.name].most or limit.most) for limit in limits]  # as last agreed
     moment = _moment(db)  # after the rows are ours
-    turns = {limit: turn(limit, found[limit.name].uses, moment) for limit in limits}
-    if not has_waited:
-        turns = {limit: max(at, found[limit.name].line) for limit, at in turns.items()}
+    free = {limit: turn(limit, found[limit.name].uses, moment) for limit in limits}
+    turns = free if has_waited else {limit: max(at, _end(found[limit.name])) for limit, at in free.items()}
+    end = max(turns.values())
+    if end > max(moment, *free.values()) and not others_wait and not db.scalar(_somebody_waits(end - moment)):
+        # Whoever was in line has been cancelled, or sent by hand.
+        db.execute(update(Used).where(Used.name.in_([limit.name for limit in limits])).values(line=0.0, again=0.0))
+        turns, found = free, _rows(db, limits)
     last = max(limits, key=lambda limit: turns[limit])
     if (at := turns[last]) > moment:
-        if in_line:  # of no other limit: theirs may be over tomorrow, and this one's in a second
-            at = max(at, found[last.name].line + last.seconds / last.most)
-            db.execute(update(Used).where(Used.name == last.name).values(line=at))
-        return at - moment
+        # A place in no other line: there it may be over tomorrow, and here in a second.
+        return (_place(db, last, found[last.name], at, has_waited) if in_line else at) - moment
     for limit in limits:
         uses = with_one(limit, found[limit.name].uses, moment)
         db.execute(update(Used).where(Used.name == limit.name).values(uses=uses))
     return 0.0
 
 
+def _end(row: Row[Any]) -> float:
+    """Of the line."""
+    return float(max(row.line, row.again))
+
+
+def _place(db: Session, limit: Limit, row: Row[Any], at: float, has_waited: bool) -> float:
+    """The next one in the line; who comes a moment too early for its own goes before all who have not had theirs."""
+    apart = _lasts(limit) / limit.most
+    at = max(at, (row.again if has_waited else _end(row)) + apart)
+    db.execute(update(Used).where(Used.name == limit.name).values(**{"again" if has_waited else "line": at}))
+    return at
+
+
+def _lasts(limit: Limit) -> float:
+    """Seconds for which a use counts, at most."""
+    return limit.seconds * (1 + 2 / SLOTS)
+
+
+def _somebody_waits(seconds: float) -> Select[bool]:
+    """Whether anybody has a place in a line within so many seconds."""
+    waits = Task.status == TaskStatus.QUEUED, Task.rung_at.is_(None), Task.due_at > now(), Task.why == LIMITED
+    return select(exists().where(*waits, Task.due_at <= now(seconds + 1)))
+
+
 def agree(db: Session, limits: Sequence[Limit]) -> bool:
     """These are the limits from now on. Whether they were others: then nobody is in line any more."""
-    of_all = select(Used.name, Used.most).order_by(Used.name).with_for_update()
-    before = {row.name: row.most for row in db.execute(of_all) if row.most is not None}
-    if before == {limit.name: limit.most for limit in limits}:
+    db.execute(select(Used.name).order_by(Used.name).with_for_update()).all()
+    if agreed(db) == {limit.name: limit.most for limit in limits}:
         return False
     _rows(db, limits)
-    db.execute(update(Used).values(line=0.0, most=None))
+    db.execute(update(Used).values(line=0.0, again=0.0, most=None))
     for limit in limits:
         db.execute(update(Used).where(Used.name == limit.name).values(most=limit.most))
     return True
+
+
+def agreed(db: Session) -> dict[str, int]:
+    """What each limit was when a worker last started, by its name."""
+    found = db.execute(select(Used.name, Used.most).where(Used.most.is_not(None)))
+    return {row.name: row.most for row in found if row.most is not None}
 
 
 def room(db: Session, limits: Sequence[Limit]) -> Room:
@@ -104,7 +140,7 @@ def room(db: Session, limits: Sequence[Limit]) -> Room:
     most, waits = Room.most, dict.fromkeys([limit.domain for limit in limits], 0.0)
     for limit in limits:
         if row := found.get(limit.name):
-            waits[limit.domain] = max(waits[limit.domain], max(turn(limit, row.uses, moment), row.line) - moment)
+            waits[limit.domain] = max(waits[limit.domain], max(turn(limit, row.uses, moment), _end(row)) - moment)
         if not limit.domain:
             most = min(most, limit.most - (sum(_in_stretch(limit, row.uses, moment).values()) if row else 0))
     return Room(most, waits.pop("", 0.0), {domain: wait for domain, wait in waits.items() if wait})
@@ -117,13 +153,15 @@ def _rows(db: Session, limits: Sequence[Limit]) -> dict[str, Row[Any]]:
     if len(found) == len(limits):
         return found
     kind = sqlite if db.connection().dialect.name == "sqlite" else postgresql
-    missing = [{"name": limit.name, "uses": {}, "line": 0.0} for limit in sorted(limits)]
+    missing = [{"name": limit.name, "uses": {}, "line": 0.0, "again": 0.0} for limit in sorted(limits)]
     db.execute(kind.insert(Used).values(missing).on_conflict_do_nothing())
     return {row.name: row for row in db.execute(chosen)}
 
 
 def _used(limits: Sequence[Limit]) -> Select[*tuple[Any, ...]]:
-    return select(Used.name, Used.uses, Used.line).where(Used.name.in_([limit.name for limit in limits]))
+    return select(Used.name, Used.uses, Used.line, Used.again, Used.most).where(
+        Used.name.in_([limit.name for limit in limits])
+    )
 
 
 def _moment(db: Session) -> float:
@@ -156,7 +194,7 @@ def _in_stretch(limit: Limit, uses: Mapping[str, int], moment: float) -> dict[st
 
 def _left_at(limit: Limit, slot: str) -> float:
     """When the slot counts no more."""
-    return (int(slot) + 2) * limit.seconds / SLOTS + limit.seconds
+    return int(slot) * limit.seconds / SLOTS + _lasts(limit)
 
 
 def waits(task_id: int, domains: Sequence[str]) -> Select[bool]:

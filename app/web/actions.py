@@ -149,6 +149,8 @@ class Actions:
         async with self.database.writing() as db:
             was = (await db.execute(lifecycle.plan(task_id))).first()
             moved = (await db.execute(move)).first()
+            if moved:
+                await db.execute(lifecycle.hurry_deliveries(task_id))  # they may have places in the line of a limit
         if was is None or moved is None:
             return None
         self._tell(partial(self.rings.enter, [(ringing_of(moved), due_at)]))

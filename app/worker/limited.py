@@ -1,5 +1,6 @@
 """A worker and the limits on how much is handed over: what it may take up, and each message before it goes out."""
 
+import time
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -8,14 +9,15 @@ from sqlalchemy import Row
 from sqlalchemy.orm import Session
 
 from app.db import Database
-from app.mail import N_
 from app.tasks import lifecycle, limits
+from app.tasks.limits import LIMITED as LIMITED
 from app.tasks.limits import Limit, Room
 from app.worker.hold import Hold, persist
 
-LIMITED = N_("A limit on how much is sent is reached. It goes on by itself.")
-
 MANY = 1000
+
+SHORT = 0.1
+"""Seconds that somebody who has waited in line waits in hand."""
 
 PATIENCE = 2.0
 """Seconds for which a worker waits with a task in hand; for longer it gives it back."""
@@ -56,11 +58,15 @@ class Limited:
             waits.append((due - now).total_seconds())
         return min(waits, default=0.0)
 
-    def ask(self, delivery: Row[Any], in_line: bool = False) -> float:
+    def ask(self, delivery: Row[Any], in_line: bool = False, others_wait: bool = False) -> float:
         """Before its message is handed over: 0.0 if it may be, and is counted; else the seconds until its turn."""
         concerned = [limit for limit in self.limits if limit.is_for(delivery.address)]
         if not concerned:
             return 0.0
         has_waited = delivery.due_at is not None
-        ask = partial(limits.ask, limits=concerned, has_waited=has_waited, in_line=in_line)
-        return persist(self.database, ask)
+        ask = partial(limits.ask, limits=concerned, has_waited=has_waited, in_line=in_line, others_wait=others_wait)
+        wait = persist(self.database, ask)
+        if has_waited and 0 < wait <= SHORT:
+            time.sleep(wait)  # it came a moment too early: to give it back would take longer, and let others by
+            wait = persist(self.database, ask)
+        return wait

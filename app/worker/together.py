@@ -106,7 +106,8 @@ class Together:
                 handed = Handed(one.delivery, None)
                 in_trouble = done and done[-1].held.trouble
                 if not in_trouble and not one.held.lost and not self.process.stopping.is_set():
-                    wait = self.process.limited.ask(one.delivery, in_line=True)
+                    others_wait = any(each.handed.wait for each in done if each.handed)
+                    wait = self.process.limited.ask(one.delivery, in_line=True, others_wait=others_wait)
                     handed = Handed(one.delivery, None, wait=wait) if wait else self._hand_over_one(one)
                 if handed.outcome and handed.outcome.kind is Kind.trouble:
                     one.held.trouble, handed = handed.outcome, Handed(one.delivery, None)

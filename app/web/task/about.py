@@ -31,7 +31,7 @@ def is_overdue(task: Task) -> bool:
 
 def undo_left(task: Task) -> int:
     """For how many more seconds a mail sent "now" can be undone before it leaves; 0 where that is over."""
-    if task.status != TaskStatus.SCHEDULED or task.scheduled_at is not None:
+    if task.status != TaskStatus.SCHEDULED or task.scheduled_at is not None or task.held:
         return 0
     return max(0, ceil((task.due_at - datetime.now(UTC)).total_seconds()))
 
@@ -39,6 +39,7 @@ def undo_left(task: Task) -> int:
 def too_late(task: Task) -> str:
     """Why it can't be moved any more, in one plain sentence."""
     return {
+        TaskStatus.SCHEDULED: gettext("Too late for that: it waits for a decision."),
         TaskStatus.QUEUED: gettext("It is in the queue already, and goes out by itself."),
         TaskStatus.STARTED: gettext("Too late: it is being sent right now."),
         TaskStatus.CANCELLED: gettext("It was cancelled already."),

@@ -2,16 +2,20 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
+from app.db import AsyncDatabase
+from app.tasks import bulk, lifecycle
+from app.tasks.books import Used
 from app.tasks.limits import Limit, used_of
 from app.tasks.model import Delivery, Task, TaskEvent
+from app.web.actions import Actions
 from app.worker.limited import LIMITED
 from app.worker.sender import STUMBLED
-from tests.parts import Office, log_lines, wait_until
+from tests.parts import Office, command, log_lines, wait_until
 from tests.sink import Taken
 
 
@@ -138,6 +142,23 @@ def test_what_waits_for_a_limit_goes_out_once_that_is_raised(office: Office, now
             assert office.wait_for(task_id) == "finished"
 
 
+def test_a_limit_that_is_raised_worker_by_worker_lets_go(office: Office) -> None:
+    with office.worker(LIMITS="1/day"):
+        assert office.wait_for(office.submit(["a@example.com"])) == "finished"
+        with office.worker(LIMITS="100/day"):
+            wait_until(lambda: office.one(select(Used.most))[0] == 100, 20, "the new one has begun")
+        assert office.wait_for(office.submit(["b@example.com"])) == "finished", "of the old one, by the new limit"
+
+
+def test_doctor_says_that_the_workers_have_other_limits(office: Office) -> None:
+    with office.worker(LIMITS="5/day"):
+        assert office.wait_for(office.submit()) == "finished"
+    for given, said in (("5/day", "1 of 5/day used"), ("6/day", "the workers were last started with others")):
+        with command("doctor", office.env | {"LIMITS": given}, office.log) as process:
+            process.wait(30)
+        assert said in office.log.read_text()
+
+
 def test_a_limit_that_is_as_it_was_is_not_asked_anew(office: Office) -> None:
     for _ in range(2):
         with office.worker(LIMITS="1/day"):
@@ -163,6 +184,47 @@ def test_a_small_mail_does_not_wait_for_a_large_one_that_waits_for_its_domain(of
         small = office.submit(["a@fast.example", "b@fast.example"])
         assert office.wait_for(small, seconds=15) == "finished"
         assert office.status(large) in ("started", "queued")
+
+
+@pytest.mark.parametrize("most", [1, 3])
+def test_who_waits_in_line_keeps_the_order(office: Office, most: int) -> None:
+    with office.worker(LIMITS=f"{most}/second"):
+        tasks = [office.submit([f"r{n}@example.com"]) for n in range(4 * most + 4)]
+        for task_id in tasks:
+            assert office.wait_for(task_id) == "finished"
+    assert [each.address for each in office.sink.taken] == [f"r{n}@example.com" for n in range(len(tasks))]
+    moments = [each.at for each in office.sink.taken]
+    assert moments[-1] - moments[0] < (len(tasks) / most + 1) * 1.4
+    assert max(attempt for (attempt,) in office.all(select(Task.attempt))) <= 4
+
+
+def test_whoever_was_cancelled_holds_up_nobody(office: Office) -> None:
+    with office.worker(LIMITS="1/second"):
+        tasks = [office.submit([f"r{n}@example.com"]) for n in range(40)]
+        wait_until(lambda: why(office, tasks[-1])[-1] == LIMITED, 20, "all wait in line")
+        with office.database.writing() as db:
+            for task_id in tasks:
+                db.execute(lifecycle.cancel(task_id, "tester"))
+        assert office.wait_for(office.submit(["late@example.com"]), seconds=15) == "finished"
+
+
+async def test_what_is_sent_now_leaves_the_line(office: Office) -> None:
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
+    tasks = [office.submit(["a@example.com"], at=tomorrow, rings=False) for _ in range(2)]
+    with office.database.writing() as db:  # as of one that was held while it had a place in a line
+        db.execute(update(Delivery).values(due_at=tomorrow))
+    database = AsyncDatabase(office.env["DATABASE_URL"])
+    actions = Actions(database, office.rings, office.templates, "example.com")
+    assert await actions.send_now(tasks[0], "tester", 0.0)
+    await actions.close()
+    await database.close()
+    with office.database.writing() as db:
+        bulk_id = db.execute(bulk.begin("now", {}, "tester", "k")).scalar_one()
+        db.execute(bulk.freeze(bulk_id, "now", bulk.Chosen(tasks[1], ids=[tasks[1]])))
+        db.execute(bulk.count(bulk_id))
+    with office.worker():
+        for task_id in tasks:
+            assert office.wait_for(task_id, seconds=15) == "finished"
 
 
 def why(office: Office, task_id: int) -> list[str | None]:
