@@ -71,7 +71,7 @@ def ask(db: Session, limits: Sequence[Limit], has_waited: bool, in_line: bool, o
     `others_wait`: some were just given places, and are still in the asker's hands.
     """
     found = _rows(db, limits)
-    limits = [limit._replace(most=found[limit.name].most or limit.most) for limit in limits]  # as last agreed
+    limits = _as_agreed(limits, found)
     moment = _moment(db)  # after the rows are ours
     free = {limit: turn(limit, found[limit.name].uses, moment) for limit in limits}
     turns = free if has_waited else {limit: max(at, _end(found[limit.name])) for limit, at in free.items()}
@@ -137,6 +137,7 @@ def room(db: Session, limits: Sequence[Limit]) -> Room:
     if not limits:
         return Room()
     found, moment = {row.name: row for row in db.execute(_used(limits))}, _moment(db)
+    limits = _as_agreed(limits, found)
     most, waits = Room.most, dict.fromkeys([limit.domain for limit in limits], 0.0)
     for limit in limits:
         if row := found.get(limit.name):
@@ -144,6 +145,11 @@ def room(db: Session, limits: Sequence[Limit]) -> Room:
         if not limit.domain:
             most = min(most, limit.most - (sum(_in_stretch(limit, row.uses, moment).values()) if row else 0))
     return Room(most, waits.pop("", 0.0), {domain: wait for domain, wait in waits.items() if wait})
+
+
+def _as_agreed(limits: Sequence[Limit], found: Mapping[str, Row[Any]]) -> list[Limit]:
+    """With the numbers of the worker that started last."""
+    return [limit._replace(most=row.most) if (row := found.get(limit.name)) and row.most else limit for limit in limits]
 
 
 def _rows(db: Session, limits: Sequence[Limit]) -> dict[str, Row[Any]]:
