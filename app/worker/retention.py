@@ -25,11 +25,9 @@ class Retention(Chore):
     def bite(self) -> bool:
         """Delete a few tasks. Whether there were any."""
         with self.database.reading() as db:
-            if db.scalar(bulk.waiting()):  # what somebody has chosen is still there when its turn comes
-                return True
             found = db.execute(retention.over(self.days)).all()
         with self.database.writing() as db:
-            if db.scalar(bulk.waiting()):
+            if db.scalar(bulk.waiting()):  # what somebody has chosen is still there when its turn comes
                 return True
             task_ids = list(db.scalars(retention.families([*_some(found)]))) if found else []
             gone = rows(db.execute(retention.forget(task_ids, self.days))) if found else 0

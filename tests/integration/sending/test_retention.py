@@ -1,6 +1,8 @@
 """What ended long ago is deleted, a few at a time: that and nothing else."""
 
+import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from sqlalchemy import func, select, text
@@ -8,6 +10,7 @@ from werkzeug.exceptions import NotFound
 
 from app.mail.addresses import parse
 from app.tasks import bulk, lifecycle, queries
+from app.tasks import retention as retention_of
 from app.tasks.books import Bulk, Fault, Hour
 from app.tasks.model import Delivery, Task, TaskEvent
 from app.tasks.request import Recipient, Refused, Request
@@ -147,6 +150,19 @@ def test_mails_that_were_written_instead_of_one_another_go_together(
     assert kept(office) == []
     with pytest.raises(NotFound):
         instead(office, first, X)
+
+
+def test_whoever_writes_instead_of_one_that_is_being_deleted_is_told(office: Office) -> None:
+    task_id = ended(office, [X], **{X: NO})
+    made_old(office, [task_id])
+    with ThreadPoolExecutor(1) as one:
+        with office.database.writing() as db:
+            assert db.scalars(retention_of.families([task_id])).all() == [task_id]
+            db.execute(retention_of.forget([task_id], DAYS))
+            late = one.submit(instead, office, task_id, X)  # on Postgres it still sees the row, and waits for it
+            time.sleep(0.5)
+        with pytest.raises(NotFound):
+            late.result(20)
 
 
 def test_a_worker_deletes_what_is_kept_no_longer(office: Office) -> None:
