@@ -234,6 +234,18 @@ def test_a_database_that_is_locked_for_five_seconds_costs_time_and_nothing_else(
     assert set(office.sink.addresses.values()) == {3}
 
 
+@pytest.mark.parametrize("recipients", [1, 2])
+def test_a_server_that_takes_longer_than_the_lease_gets_each_mail_once(office: Office, recipients: int) -> None:
+    office.sink.script = lambda step, address: (
+        lifecycle.LEASE + 2 if step == "rcpt" and address.startswith("r0") else None
+    )
+    task_id = office.submit(recipients)
+    with office.worker():
+        assert office.wait_for(task_id, seconds=45) == "finished"
+    assert office.one(select(Task.attempt).where(Task.id == task_id))[0] == 1
+    assert set(office.sink.addresses.values()) == {1}
+
+
 def test_a_database_that_is_locked_for_longer_than_the_lease_does_not_stop_the_work(office: Office) -> None:
     if office.database.engine.dialect.name == "postgresql":
         return  # there, writers wait for a row and not for the database
