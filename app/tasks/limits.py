@@ -74,7 +74,7 @@ def ask(db: Session, limits: Sequence[Limit], has_waited: bool, in_line: bool, o
     limits = _as_agreed(limits, found)
     moment = _moment(db)  # after the rows are ours
     free = {limit: turn(limit, found[limit.name].uses, moment) for limit in limits}
-    turns = free if has_waited else {limit: max(at, _end(found[limit.name])) for limit, at in free.items()}
+    turns = {limit: max(at, _behind(found[limit.name], has_waited, others_wait)) for limit, at in free.items()}
     end = max(turns.values())
     if end > max(moment, *free.values()) and not others_wait and not db.scalar(_somebody_waits(end - moment)):
         # Whoever was in line has been cancelled, or sent by hand.
@@ -88,6 +88,13 @@ def ask(db: Session, limits: Sequence[Limit], has_waited: bool, in_line: bool, o
         uses = with_one(limit, found[limit.name].uses, moment)
         db.execute(update(Used).where(Used.name == limit.name).values(uses=uses))
     return 0.0
+
+
+def _behind(row: Row[Any], has_waited: bool, others_wait: bool) -> float:
+    """The place behind which it comes: the end of the line, or if it comes from there, that of the others in hand."""
+    if has_waited:
+        return float(row.again) if others_wait else 0.0
+    return _end(row)
 
 
 def _end(row: Row[Any]) -> float:
