@@ -91,6 +91,7 @@ def compose(
     return b"%b\r\n\r\n%b" % (head.encode(), encode_body(content.text, content.html, content.images))
 
 
+@lru_cache(maxsize=1)  # the messages of a batch are written at one moment
 def _date(date: datetime) -> str:
     offset = date.utcoffset()
     if offset is None:
