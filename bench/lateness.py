@@ -95,4 +95,4 @@ def store(office: Office, tasks: int, due_at: datetime) -> None:
     with office.database.writing() as db:
         for _ in range(tasks):
             task_id = db.execute(new_task(request)).scalar_one()
-            db.execute(*new_deliveries(request, task_id, "example.com"))
+            db.execute(new_deliveries(request, task_id, "example.com"))

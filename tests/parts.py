@@ -124,7 +124,7 @@ class Office:
         assert not check(request, self.templates)
         with self.database.writing() as db:
             task_id = db.execute(new_task(request)).scalar_one()
-            db.execute(*new_deliveries(request, task_id, "example.com"))
+            db.execute(new_deliveries(request, task_id, "example.com"))
         if rings:
             ringing = (task_id, 0, queue)
             self.rings.ring_at(ringing, at) if at else self.rings.ring([ringing])
@@ -159,7 +159,7 @@ def answer(database: Database, task_id: int, replies: Mapping[str, str]) -> None
             handed.append(Handed(delivery, answered(phase, int(code), words.encode())))
         records = [record(held, each) for each in handed]
         db.execute(lifecycle.keep(task_id, held.token, **tallies(records)))
-        db.connection().execute(*lifecycle.record(held.token, with_faults(db, records, held)))
+        db.execute(lifecycle.record(held.token, with_faults(db, records, held)))
         db.execute(lifecycle.settle(task_id, held.token)).one()
 
 

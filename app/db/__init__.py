@@ -15,10 +15,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engin
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from app.db import driver
 from app.db.clock import Instant as Instant
 from app.db.clock import after as after
 from app.db.clock import now as now
 from app.db.prepared import Prepared as Prepared
+from app.db.prepared import Statement as Statement
 from app.db.prepared import prepared as prepared
 from app.db.turns import Turns
 
@@ -39,17 +41,22 @@ class Base(DeclarativeBase):
 
 
 class _Session(Session):
-    """Takes what is prepared as well, past all that only objects need."""
+    """Takes what is prepared as well, past all that only objects need: on a connection that it was given it begins what
+    is its own with the first other statement.
+    """
 
     def execute(self, statement: Any, params: Any = None, **options: Any) -> Any:
         if isinstance(statement, Prepared):
-            return self.connection().execute(statement.statement, statement.values)
+            return statement.execute(self._open())
         return super().execute(statement, params, **options)
 
     def scalar(self, statement: Any, params: Any = None, **options: Any) -> Any:
         if isinstance(statement, Prepared):
-            return self.connection().scalar(statement.statement, statement.values)
+            return statement.execute(self._open()).scalar()
         return super().scalar(statement, params, **options)
+
+    def _open(self) -> Connection:
+        return self.bind if isinstance(self.bind, Connection) else self.connection()
 
 
 class Database:
@@ -62,14 +69,18 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
-        with _Session(self._reader, expire_on_commit=False) as session:
+        with self._reader.connect() as connection, _Session(connection, expire_on_commit=False) as session:
             yield session
 
     @contextmanager
     def writing(self) -> Iterator[Session]:
-        session = _Session(self._writer, expire_on_commit=False)
-        with self._turns.wait(), session, session.begin():
+        with (
+            self._turns.wait(),
+            self._writer.begin() as connection,
+            _Session(connection, expire_on_commit=False) as session,
+        ):
             yield session
+            session.flush()
 
     def close(self) -> None:
         self.engine.dispose()
@@ -188,4 +199,4 @@ def _sqlite_connected(connection: DBAPIConnection, _: ConnectionPoolEntry) -> No
 def _sqlite_begins(connection: Connection) -> None:
     # A transaction that reads first and writes later could find its snapshot stale; one that is to write says so.
     immediate = connection.get_execution_options().get("writes", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+    driver.execute(connection, "BEGIN IMMEDIATE" if immediate else "BEGIN")

@@ -6,10 +6,10 @@ from dataclasses import replace
 from functools import cache
 from typing import Any, cast
 
-from sqlalchemy import Boolean, Float, Insert, bindparam, case, func, insert, null
+from sqlalchemy import Boolean, Float, Insert, Row, bindparam, case, func, insert, null
 from sqlalchemy.sql.dml import ReturningInsert
 
-from app.db import Instant, Prepared, after, now
+from app.db import Base, Instant, Prepared, Statement, after, now
 from app.mail import Mistake
 from app.mail.addresses import CONTROLS
 from app.mail.message import new_message_id
@@ -19,6 +19,14 @@ from app.tasks.model import Delivery, Task, TaskStatus
 from app.tasks.request import Request
 
 TITLE_KEY = 64
+
+STORED = (Task.id, Task.status, Task.template, Task.subject, Task.queue, Task.scheduled_at, Task.zone, Task.due_at,
+          Task.created_at, Task.started_at, Task.ended_at, Task.held, Task.attempt, Task.recipients, Task.sent,
+          Task.failed, Task.unknown, Task.error, Task.edit_key)  # fmt: skip
+"""What is told of a task that was stored: what programs see of it, and what its ring and the pages need."""
+
+Stored = Row[Any] | Task
+"""One of which that is told, or which was there before."""
 
 
 def titled(request: Request, templates: Templates) -> Request:
@@ -73,7 +81,9 @@ def columns(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def new_task(request: Request) -> ReturningInsert[*tuple[Any, ...]]:
-    """The task's row, which it returns; the database writes its first event and its count in the same statement."""
+    """The task's row, of which it returns STORED; the database writes its first event and its count in the same
+    statement.
+    """
     more = {
         "idempotency_key": request.key,
         "request_hash": request.digest,
@@ -82,27 +92,39 @@ def new_task(request: Request) -> ReturningInsert[*tuple[Any, ...]]:
     }
     given = content(request) | more | {"created_by": request.by}
     values = {f"in_{name}": given[name] for name in given}
-    return cast(ReturningInsert[*tuple[Any, ...]], Prepared(_new_task(tuple(given)), values))
+    return cast(ReturningInsert[*tuple[Any, ...]], Prepared(_new_task(tuple(given)), [values]))
 
 
 @cache
-def _new_task(names: tuple[str, ...]) -> ReturningInsert[*tuple[Any, ...]]:
+def _new_task(names: tuple[str, ...]) -> Statement:
     types: Any = {"undo": Float(), "waits": Boolean()}
     given = {name: bindparam(f"in_{name}", type_=types.get(name) or Task.__table__.c[name].type) for name in names}
-    return insert(Task).values(columns(given)).returning(*Task.__table__.c)
+    return Statement(insert(Task).values(_defaults(Task) | columns(given)).returning(*STORED))
 
 
-def new_deliveries(request: Request, task_id: int, domain: str) -> tuple[Insert, list[dict[str, Any]]]:
-    """A row for each recipient, and what to fill it with; `domain` is the right-hand side of their Message-IDs."""
+def _defaults(table: type[Base]) -> dict[str, Any]:
+    """What a new row has where nothing else is said."""
+    defaults = {column.name: column.default for column in table.__table__.c}
+    return {name: default.arg for name, default in defaults.items() if default is not None and default.is_scalar}
+
+
+def new_deliveries(request: Request, task_id: int, domain: str) -> Insert:
+    """A row for each recipient; `domain` is the right-hand side of their Message-IDs."""
     rows = [
         {
-            "task_id": task_id,
-            "address": recipient.mailbox.address,
-            "name": recipient.mailbox.name,
-            "variables": dict(recipient.variables),
-            "message_id": new_message_id(domain),
+            "in_task_id": task_id,
+            "in_address": recipient.mailbox.address,
+            "in_name": recipient.mailbox.name,
+            "in_variables": dict(recipient.variables),
+            "in_message_id": new_message_id(domain),
         }
         for recipient in request.recipients
     ]
-    table: Any = Delivery.__table__  # for the class, each row would take the way of an object
-    return insert(table), rows
+    return cast(Insert, Prepared(_new_delivery(), rows))
+
+
+@cache
+def _new_delivery() -> Statement:
+    names = "task_id", "address", "name", "variables", "message_id"
+    given = {name: bindparam(f"in_{name}", type_=Delivery.__table__.c[name].type) for name in names}
+    return Statement(insert(Delivery).inline().values(_defaults(Delivery) | given))  # nobody asks for their ids

@@ -18,10 +18,10 @@ from app.ring import QUEUES, Rings, ringing_of
 from app.tasks import drafts, lifecycle, queries
 from app.tasks.model import Task, TaskStatus
 from app.tasks.request import Refused, Request, check
-from app.tasks.submit import new_deliveries, titled
+from app.tasks.submit import Stored, new_deliveries, titled
 from app.web.intake import Intake, KeyReused, check_family
 from app.web.task.undo import Undo
-from app.web.teller import Teller
+from app.web.teller import Gathered, Teller
 
 
 class _Nothing(Exception):  # noqa: N818
@@ -37,9 +37,10 @@ class Actions:
         self.templates = templates
         self.domain = domain
         self._teller = Teller()
-        self._intake = Intake(database.in_thread, domain, self._ring_for)
+        self._stored = Gathered(self._teller, self._ring)
+        self._intake = Intake(database.in_thread, domain, self._stored.add)
 
-    async def submit(self, request: Request) -> Task:
+    async def submit(self, request: Request) -> Stored:
         """Store the task, then ring. The same key with the same request gives the task stored the first time.
 
         Raises Refused where something is wrong with the request, KeyReused where its key belongs to another one.
@@ -68,12 +69,9 @@ class Actions:
             raise KeyReused
         return known
 
-    def _ring_for(self, tasks: Sequence[Task]) -> None:
-        self._tell(partial(self._ring, tasks))
-
-    def _ring(self, tasks: Sequence[Task]) -> None:
-        now: list[Task] = []
-        later: list[Task] = []
+    def _ring(self, tasks: Sequence[Stored]) -> None:
+        now: list[Stored] = []
+        later: list[Stored] = []
         for task in tasks:
             (now if task.status == TaskStatus.QUEUED else later).append(task)
         if now:
@@ -99,7 +97,7 @@ class Actions:
             if db.execute(lifecycle.edit(task_id, request, seen, changed)).first() is None:
                 return None
             db.execute(lifecycle.clear(task_id))
-            db.execute(*new_deliveries(request, task_id, self.domain))
+            db.execute(new_deliveries(request, task_id, self.domain))
             db.execute(drafts.sent(request.key or ""))
             task: Task = db.execute(queries.task(task_id)).scalar_one()
         return task

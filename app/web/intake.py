@@ -15,9 +15,8 @@ from werkzeug.exceptions import NotFound
 from app import log
 from app.db import Database, is_deadlock
 from app.tasks import drafts, family, lifecycle, queries
-from app.tasks.model import Task
 from app.tasks.request import Refused, Request
-from app.tasks.submit import new_deliveries, new_task
+from app.tasks.submit import Stored, new_deliveries, new_task
 
 logger = log.get("web")
 
@@ -27,7 +26,7 @@ MOST = 1000
 THREADS = 4
 """Of them, where many can write at once: one that waits for another transaction does not keep the others waiting."""
 
-Waiting = tuple[Request, Future[Task]]
+Waiting = tuple[Request, Future[Stored]]
 
 
 class KeyReused(Exception):  # noqa: N818 (it is no fault of the program's)
@@ -42,7 +41,7 @@ class Intake:
     circles were each to hold the counts of many tasks, so there each task has a transaction of its own.
     """
 
-    def __init__(self, database: Database, domain: str, stored: Callable[[Sequence[Task]], None]) -> None:
+    def __init__(self, database: Database, domain: str, stored: Callable[[Sequence[Stored]], None]) -> None:
         one_writes = database.engine.dialect.name == "sqlite"
         self._most = MOST if one_writes else 1
         self._database = database
@@ -54,21 +53,21 @@ class Intake:
         for thread in self._threads:
             thread.start()
 
-    async def store(self, request: Request) -> Task:
+    async def store(self, request: Request) -> Stored:
         """The task, stored; the one that there is, where the same request came before with the same key.
 
         Raises KeyReused where another one came with it, and what `check_family` raises.
         """
         if not self._threads:
             raise RuntimeError("this is closed")
-        answer: Future[Task] = asyncio.get_running_loop().create_future()
+        answer: Future[Stored] = asyncio.get_running_loop().create_future()
         self._waiting.put((request, answer))
         return await answer
 
     def _store_all(self) -> None:
         while some := self._next():
-            new: Sequence[Task] = []
-            answers: Sequence[Task | Exception] = []
+            new: Sequence[Stored] = []
+            answers: Sequence[Stored | Exception] = []
             try:
                 new, answers = self._store([request for request, _ in some])
             except Exception as error:  # whatever it is, it is for those who wait
@@ -95,7 +94,7 @@ class Intake:
             recipients += len(waiting[0].recipients)
         return some
 
-    def _store(self, requests: Sequence[Request]) -> tuple[Sequence[Task], Sequence[Task | Exception]]:
+    def _store(self, requests: Sequence[Request]) -> tuple[Sequence[Stored], Sequence[Stored | Exception]]:
         """The new tasks, and the answer to each request. What the database does not take spoils none of the others."""
         try:
             return self._together(requests)
@@ -104,8 +103,8 @@ class Intake:
                 raise  # it is away, or busy: it would be for each of them
         except Exception:  # noqa: S110 (each has it for an answer below)
             pass
-        new: list[Task] = []
-        answers: list[Task | Exception] = []
+        new: list[Stored] = []
+        answers: list[Stored | Exception] = []
         for request in requests:
             try:
                 some, answer = self._alone(request)
@@ -115,7 +114,7 @@ class Intake:
             answers += answer
         return new, answers
 
-    def _alone(self, request: Request) -> tuple[Sequence[Task], Sequence[Task | Exception]]:
+    def _alone(self, request: Request) -> tuple[Sequence[Stored], Sequence[Stored | Exception]]:
         try:
             return self._together([request])
         except (IntegrityError, OperationalError) as error:
@@ -124,13 +123,13 @@ class Intake:
                 raise
             return self._together([request])
 
-    def _together(self, requests: Sequence[Request]) -> tuple[Sequence[Task], Sequence[Task | Exception]]:
+    def _together(self, requests: Sequence[Request]) -> tuple[Sequence[Stored], Sequence[Stored | Exception]]:
         with self._database.writing() as db:
-            new: list[Task] = []
+            new: list[Stored] = []
             answers = [self._put(db, request, new) for request in requests]
         return new, answers
 
-    def _put(self, db: Session, request: Request, new: list[Task]) -> Task | Exception:
+    def _put(self, db: Session, request: Request, new: list[Stored]) -> Stored | Exception:
         """The task, or why there is none; then nothing was written."""
         if request.key and (known := db.scalar(queries.task_by_key(request.key))):
             return known if known.request_hash == request.digest else KeyReused()
@@ -139,8 +138,8 @@ class Intake:
                 request = check_family(db, request)
         except (Refused, NotFound) as refusal:
             return refusal
-        task = Task(**db.execute(new_task(request)).one()._mapping)
-        db.execute(*new_deliveries(request, task.id, self._domain))
+        task: Stored = db.execute(new_task(request)).one()
+        db.execute(new_deliveries(request, task.id, self._domain))
         if request.key:
             db.execute(drafts.sent(request.key))
         new.append(task)
@@ -155,14 +154,14 @@ class Intake:
             await asyncio.to_thread(thread.join)
 
 
-def _answer(waiting: Sequence[Future[Task]], answers: Sequence[Task | Exception]) -> None:
+def _answer(waiting: Sequence[Future[Stored]], answers: Sequence[Stored | Exception]) -> None:
     for future, answer in zip(waiting, answers, strict=True):
         if future.done():
             continue  # whoever asked has gone
-        if isinstance(answer, Task):
-            future.set_result(answer)
-        else:
+        if isinstance(answer, Exception):
             future.set_exception(answer)
+        else:
+            future.set_result(answer)
 
 
 def check_family(db: Session, request: Request, but: int | None = None) -> Request:

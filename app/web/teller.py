@@ -2,18 +2,26 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from queue import Queue
-from threading import Thread
+from threading import Lock, Thread
+from typing import Generic, TypeVar
 
 from app import log
 
 logger = log.get("web")
+T = TypeVar("T")
 
 MOST = 200
 """What waits to be told at most; more of it would only take memory while Redis hangs."""
 
 THREADS = 2
+
+MOST_GATHERED = 10_000
+"""Things that wait to be told of together, for the same reason."""
+
+APART = 0.01
+"""Seconds between two trips for things of one kind."""
 
 LAST_WORDS = 3.0
 """Seconds for what is still to be told at the end."""
@@ -30,12 +38,13 @@ class Teller:
         for thread in self._threads:
             thread.start()
 
-    def tell(self, message: Callable[[], None]) -> None:
-        """Have it told; returns at once. From any thread."""
+    def tell(self, message: Callable[[], None]) -> bool:
+        """Have it told; returns at once. Not: too much waits to be told already. From any thread."""
         if self._messages.unfinished_tasks >= MOST:
             logger.warning("Redis is slow, and was not told; the timekeeper will see the row")
-        else:
-            self._messages.put(message)
+            return False
+        self._messages.put(message)
+        return True
 
     def _tell_all(self) -> None:
         while message := self._messages.get():
@@ -52,3 +61,31 @@ class Teller:
         until = time.monotonic() + self._last_words
         for thread in self._threads:
             await asyncio.to_thread(thread.join, max(0.0, until - time.monotonic()))
+
+
+class Gathered(Generic[T]):
+    """What is told of many things at once, by `tell`: of the first at once, of those that come right after it together.
+
+    A trip to Redis takes half the time in which SQLite stores a mail, from the threads that do.
+    """
+
+    def __init__(self, teller: Teller, tell: Callable[[list[T]], None]) -> None:
+        self._teller, self._tell = teller, tell
+        self._things: list[T] = []
+        self._told = 0.0
+        self._at_work = Lock()
+
+    def add(self, things: Sequence[T]) -> None:
+        """Have these told of, too. From any thread."""
+        with self._at_work:
+            is_first = not self._things
+            self._things += things[: MOST_GATHERED - len(self._things)]
+            if is_first and not self._teller.tell(self._tell_all):
+                self._things = []
+
+    def _tell_all(self) -> None:
+        time.sleep(max(0.0, self._told + APART - time.monotonic()))
+        with self._at_work:
+            things, self._things = self._things, []
+        self._told = time.monotonic()
+        self._tell(things)

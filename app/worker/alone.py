@@ -103,7 +103,7 @@ class Alone:
         def turn(db: Session) -> Batch:
             held.lease_end, held.wait = time.monotonic() + lifecycle.LEASE, 0.0
             if records:
-                db.connection().execute(*lifecycle.record(held.token, with_faults(db, records, held)))
+                db.execute(lifecycle.record(held.token, with_faults(db, records, held)))
             if untouched := [each.delivery.id for each in handed if not each.outcome]:
                 db.execute(lifecycle.put_back(held.task.id, held.token, untouched))
             trouble.note(db, [each.outcome for each in handed if each.outcome], bool(held.trouble))

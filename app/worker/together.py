@@ -127,7 +127,7 @@ class Together:
         token, in_trouble = done[-1].held.token, done[-1].held.trouble
         records = [record(one.held, one.handed) for one in done if one.handed and one.outcome]
         if records:
-            db.connection().execute(*lifecycle.record(token, with_faults(db, records, done[0].held)))
+            db.execute(lifecycle.record(token, with_faults(db, records, done[0].held)))
         trouble.note(db, [one.outcome for one in done if one.outcome], bool(in_trouble))
         untouched = [one for one in done if not one.outcome]
         for one in untouched:

@@ -86,7 +86,7 @@ def store(database: Database, replies: dict[str, str]) -> int:
     request = Request("email/welcome", people, "admin@postdate.local", {"name": "Mina"}, title="봄 워크숍에 초대합니다")
     with database.writing() as db:
         task_id: int = db.execute(new_task(request)).scalar_one()
-        db.execute(*new_deliveries(request, task_id, "example.com"))
+        db.execute(new_deliveries(request, task_id, "example.com"))
     answer(database, task_id, replies)  # nobody was rung for it, so no worker is faster
     return task_id
 

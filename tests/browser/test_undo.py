@@ -98,9 +98,7 @@ def test_it_counts_down_and_goes_when_it_is_too_late(sent: Callable[..., Page]) 
     page.reload()
     button = page.locator("tbody tr").first.get_by_role("button", name="Undo")
     expect(button).to_have_text(re.compile(r"Undo \((60|5\d) s\)"))
-    page.context.set_offline(
-        True
-    )  # the server's clock is behind: its next answer would bring the button back
+    page.context.set_offline(True)  # the server's clock is behind: its next answer would bring the button back
     page.clock.run_for(10_000)
     expect(button).to_have_text(re.compile(r"Undo \((50|4\d) s\)"))
     page.clock.run_for(60_000)

@@ -70,7 +70,7 @@ def fill(database: Database) -> None:
         )  # fmt: skip
         with database.writing() as db:
             task_id = db.execute(new_task(request)).scalar_one()
-            db.execute(*new_deliveries(request, task_id, "example.com"))
+            db.execute(new_deliveries(request, task_id, "example.com"))
         if later is None:  # no ring was sent for it: nobody else is there yet
             refused = people[0].mailbox.address
             answer(database, task_id, {refused: chance.choice(SAID).format(refused)} if n % 4 == 0 else {})

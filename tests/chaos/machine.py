@@ -66,9 +66,6 @@ class Machine(RuleBasedStateMachine):
     def execute(self, *statements: Any) -> Any:
         """In one transaction; where the first one moves nothing, the others are left out. Its first row."""
         with self.database.writing() as db:
-            if isinstance(statements[0], tuple):  # one for many rows, with their values
-                db.connection().execute(*statements[0])
-                return None
             first = db.execute(statements[0])
             returns = getattr(first, "returns_rows", True)  # only a plain UPDATE's has the word
             row = first.first() if returns else None
@@ -139,5 +136,5 @@ class Machine(RuleBasedStateMachine):
         )  # fmt: skip
         with self.database.writing() as db:
             task_id = db.execute(new_task(request)).scalar_one()
-            db.execute(*new_deliveries(request, task_id, "example.com"))
+            db.execute(new_deliveries(request, task_id, "example.com"))
         self.ids.append(task_id)

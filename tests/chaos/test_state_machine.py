@@ -158,9 +158,8 @@ class Life(Machine):
         seen = lifecycle.Version(was.due_at - timedelta(seconds=stale), was.edit_key)
         to = [Recipient(parse(f"edited{n}@example.com")) for n in range(people)]
         request = Request("email/welcome", to, "boss", undo_seconds=60 * (number % 2), key=str(uuid4()))
-        rows, values = new_deliveries(request, was.id, "example.com")
         edit = lifecycle.edit(was.id, request, seen, ["To"])
-        moved = self.move("edit", edit, lifecycle.clear(was.id), rows.values(values))  # type: ignore[arg-type]
+        moved = self.move("edit", edit, lifecycle.clear(was.id), new_deliveries(request, was.id, "example.com"))
         assert bool(moved) == (was.status in lifecycle.WAITING and was.attempt == 0 and not stale)
 
     def undo(self, was: Any, moved: Any, name: str) -> Any:

@@ -28,7 +28,7 @@ def store(database: Database, *recipients: str, **more: Any) -> int:
                          "recipients": people, **more})  # fmt: skip
     with database.writing() as db:
         task_id: int = db.execute(new_task(request)).scalar_one()
-        db.execute(*new_deliveries(request, task_id, "postdate.example"))
+        db.execute(new_deliveries(request, task_id, "postdate.example"))
     return task_id
 
 

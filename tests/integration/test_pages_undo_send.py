@@ -161,7 +161,7 @@ async def test_what_only_some_mails_say_comes_back_as_a_table(person: Client, da
     ], "a program", {"event": "봄 워크숍"})  # fmt: skip
     with database.writing() as db:
         db.execute(new_task(request))
-        db.execute(*new_deliveries(request, 1, "postdate.example"))
+        db.execute(new_deliveries(request, 1, "postdate.example"))
     form = typed(await page_of(person, "/compose?from=1"))
     assert form["recipients"].splitlines() == [
         "email,name,place,seats",

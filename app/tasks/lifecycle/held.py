@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import (
     ColumnElement,
@@ -18,7 +18,7 @@ from sqlalchemy import (
     type_coerce,
 )
 
-from app.db import now, prepared
+from app.db import Prepared, Statement, now, prepared
 from app.tasks.books import Edition, Helper, Sender
 from app.tasks.lifecycle.moves import Move, among, delivery, task, untried
 from app.tasks.model import Delivery, DeliveryStatus, Task, TaskStatus
@@ -142,26 +142,27 @@ def marking(token: str, edition: str | None) -> dict[str, Any]:
     }
 
 
-def record(token: str, answers: Sequence[Mapping[str, Any]]) -> tuple[Update, list[dict[str, Any]]]:
-    """sending → what became of it, for many at once, for Connection.execute: each has `of` (id), `to` (status), `said`
+def record(token: str, answers: Sequence[Mapping[str, Any]]) -> Update:
+    """sending → what became of it, for many at once: each has `of` (id), `to` (status), `said`
     (the server's words), `fault` (the id of what it failed for, or None), `wait` (seconds until it may be tried again;
     only meant where it goes back to queued) and `digest` (SHA-256 of what was handed over; None where nothing was).
     """
-    return _record(), [{**answer, "holder": token} for answer in answers]
+    return cast(Update, Prepared(_record(), [{**answer, "holder": token} for answer in answers]))
 
 
 @cache
-def _record() -> Update:
+def _record() -> Statement:
     again = case((bindparam("to") == DeliveryStatus.QUEUED, now(bindparam("wait"))), else_=null())
-    return delivery(
-        Delivery.id == bindparam("of"), Delivery.status == DeliveryStatus.SENDING, Delivery.token == bindparam("holder")
-    ).values(
-        status=bindparam("to"),
-        reply=bindparam("said"),
-        fault_id=bindparam("fault"),
-        digest=bindparam("digest", None),
-        due_at=again,
-        updated_at=now(),
+    held = Delivery.status == DeliveryStatus.SENDING, Delivery.token == bindparam("holder")
+    return Statement(
+        delivery(Delivery.id == bindparam("of"), *held).values(
+            status=bindparam("to"),
+            reply=bindparam("said"),
+            fault_id=bindparam("fault"),
+            digest=bindparam("digest", None),
+            due_at=again,
+            updated_at=now(),
+        )
     )
 
 

@@ -11,8 +11,9 @@ from app.mail.addresses import Mailbox, named
 from app.mail.people import People, Person, read_people
 from app.mail.templates import Templates
 from app.tasks.drafts import task_key
-from app.tasks.model import OnUnknown, Task
+from app.tasks.model import OnUnknown
 from app.tasks.request import MOST_RECIPIENTS, Mistakes, Recipient, Refused, Request, check
+from app.tasks.submit import Stored
 from app.web.compose.fields import COLUMN, VARIABLE, fields, find, from_columns
 from app.web.compose.keys import KEY, as_id, digest, new_key
 from app.web.compose.moment import Moment, read_moment
@@ -110,7 +111,7 @@ class Trial:
     to: str = ""
     person: int = 1
     key: str = ""
-    task: Task | None = None
+    task: Stored | None = None
 
 
 def recipients(

@@ -36,7 +36,7 @@ def edit(office: Office, task_id: int, version: lifecycle.Version, **changed: An
         moved = db.execute(lifecycle.edit(task_id, request, version, ["To", "Subject"])).first()
         if moved:
             db.execute(lifecycle.clear(task_id))
-            db.execute(*new_deliveries(request, task_id, "example.com"))
+            db.execute(new_deliveries(request, task_id, "example.com"))
     return moved is not None
 
 

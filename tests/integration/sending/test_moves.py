@@ -75,7 +75,7 @@ def test_a_lost_lease_can_write_nothing(office: Office) -> None:
     assert not move(office, lifecycle.give_back(task_id, "old", "why"))
     with office.database.writing() as db:
         answer = {"of": marked[0].id, "to": "sent", "said": "250 late", "fault": None, "wait": None}
-        db.connection().execute(*lifecycle.record("old", [answer]))
+        db.execute(lifecycle.record("old", [answer]))
     statuses = [status for (status,) in office.all(select(Delivery.status).order_by(Delivery.id))]
     assert statuses == ["unknown", "unknown", "queued"]
 
@@ -123,7 +123,7 @@ def test_ended_states_are_sticky(office: Office) -> None:
     marked = move(office, lifecycle.mark(task_id, "token"))
     with office.database.writing() as db:
         answers = [{"of": each.id, "to": "sent", "said": "250 ok", "fault": None, "wait": None} for each in marked]
-        db.connection().execute(*lifecycle.record("token", answers))
+        db.execute(lifecycle.record("token", answers))
     assert move(office, lifecycle.settle(task_id, "token"))
     for statement in (
         lifecycle.settle(task_id, "token"),

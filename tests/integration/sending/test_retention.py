@@ -121,7 +121,7 @@ def instead(office: Office, task_id: int, *addresses: str) -> int:
     with office.database.writing() as db:
         request = check_family(db, request)
         stored: int = db.execute(new_task(request)).scalar_one()
-        db.execute(*new_deliveries(request, stored, "example.com"))
+        db.execute(new_deliveries(request, stored, "example.com"))
     return stored
 
 

@@ -211,7 +211,7 @@ def test_workers_that_leave_at_once_do_not_wait_for_one_another_in_a_circle(offi
         row = {"to": "sent", "said": "250", "fault": None, "wait": None, "digest": None}
         marked = office.all(select(Delivery.id).where(Delivery.token == token))
         with office.database.writing() as db:
-            db.connection().execute(*lifecycle.record(token, [{**row, "of": each} for (each,) in marked]))
+            db.execute(lifecycle.record(token, [{**row, "of": each} for (each,) in marked]))
             time.sleep(0.3)  # on Postgres, until the other one has recorded too
             left = shared.leave(db, held)
             if not left:

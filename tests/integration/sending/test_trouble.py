@@ -127,9 +127,7 @@ def test_workers_lost_by_chance_over_a_large_task_do_not_condemn_it(office: Offi
         hold(office, task_id, attempt, token, marks=1)
         with office.database.writing() as db:
             of = db.scalar(select(Delivery.id).where(Delivery.status == "sending"))
-            db.connection().execute(
-                *lifecycle.record(token, [{"of": of, "to": "sent", "said": "250", "fault": None, "wait": None}])
-            )
+            db.execute(lifecycle.record(token, [{"of": of, "to": "sent", "said": "250", "fault": None, "wait": None}]))
             assert db.scalar(lifecycle.keep(task_id, token, sent=1))
         expire(office, task_id)
         timekeeper(office).reconcile()

@@ -52,7 +52,7 @@ def test_what_was_sent_before_stays_sent_and_the_rest_comes_back(office: Office)
     marked = move(office, lifecycle.mark(task_id, "token", 1))
     with office.database.writing() as db:
         answer = {"of": marked[0].id, "to": "sent", "said": "250 ok", "fault": None, "wait": None}
-        db.connection().execute(*lifecycle.record("token", [answer]))
+        db.execute(lifecycle.record("token", [answer]))
         db.execute(lifecycle.give_back(task_id, "token", "why"))
     cancel_and_undo(office, task_id)
     assert [status for (status,) in office.all(select(Delivery.status).order_by(Delivery.id))] == [
@@ -67,7 +67,7 @@ def test_after_a_decision_about_what_is_unknown_a_cancelled_task_is_cancelled_an
     (marked, *_) = move(office, lifecycle.mark(task_id, "token", 1))
     with office.database.writing() as db:
         unheard = {"of": marked.id, "to": "unknown", "said": "no reply", "fault": None, "wait": None}
-        db.connection().execute(*lifecycle.record("token", [unheard]))
+        db.execute(lifecycle.record("token", [unheard]))
         db.execute(lifecycle.keep(task_id, "token", unknown=1))
         db.execute(lifecycle.give_back(task_id, "token", "why"))
     assert move(office, lifecycle.cancel(task_id, "boss"))

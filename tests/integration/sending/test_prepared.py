@@ -1,0 +1,190 @@
+"""Statements that are prepared: as SQLAlchemy's own in all but the time that they take."""
+
+import asyncio
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from sqlalchemy import (  # fmt: skip
+    JSON,
+    Boolean,
+    Column,
+    Integer,
+    MetaData,
+    Numeric,
+    Select,
+    String,
+    Table,
+    Update,
+    bindparam,
+    func,
+    insert,
+    select,
+    text,
+    update,
+)
+from sqlalchemy.exc import IntegrityError, OperationalError, SQLAlchemyError
+
+from app.db import AsyncDatabase, Instant, Prepared, Statement, prepared, rows
+from tests.parts import Office, wait_until
+
+things = Table(
+    "things", MetaData(),
+    Column("id", Integer, primary_key=True), Column("name", String(20), unique=True), Column("at", Instant()),
+    Column("said", JSON), Column("is_good", Boolean), Column("price", Numeric(10, 2)),
+)  # fmt: skip
+GIVEN = {
+    "name": "50 % of it: a", "at": datetime(2026, 3, 29, 1, 30, 0, 123000, UTC), "said": {"a": ["한", None]},
+    "is_good": True, "price": 3,
+}  # fmt: skip
+INSERT = Statement(
+    insert(things)
+    .values({name: bindparam(f"new_{name}", type_=things.c[name].type) for name in GIVEN})
+    .returning(*things.c, (things.c.price + 1).label("more"), func.coalesce(things.c.name, "nobody"))
+)
+
+
+@prepared
+def named(name: str) -> Select[int]:
+    return select(things.c.id).where(things.c.name == name)
+
+
+@prepared
+def among(ids: list[int], but: str = "") -> Select[str]:
+    return select(things.c.name).where(things.c.id.in_(ids), things.c.name.not_in(("x", "y")), things.c.name != but)
+
+
+@prepared
+def rename(thing_id: int, name: str) -> Update:
+    return update(things).where(things.c.id == thing_id).values(name=name)
+
+
+@prepared
+def sleep(seconds: float) -> Select[None]:
+    return select(func.pg_sleep(seconds))
+
+
+@pytest.fixture(autouse=True)
+def _things(office: Office) -> Iterator[None]:
+    things.metadata.create_all(office.database.engine)
+    yield
+    things.metadata.drop_all(office.database.engine)
+
+
+def put(office: Office, **more: Any) -> Any:
+    with office.database.writing() as db:
+        values = {f"new_{name}": value for name, value in (GIVEN | more).items()}
+        return db.execute(Prepared(INSERT, [values])).one()
+
+
+def test_what_goes_in_and_comes_out_is_as_of_any_other_statement(office: Office) -> None:
+    for name in ("first", "second"):
+        stored = put(office, name=name)
+        with office.database.reading() as db:
+            plain = db.execute(select(things).where(things.c.id == stored.id)).one()
+        assert stored[:6] == plain
+        assert stored.at == GIVEN["at"]
+        assert (stored.said, stored.is_good, stored.more) == (GIVEN["said"], True, 4)
+        assert stored[-1] == name
+        assert isinstance(stored.price, type(plain.price))
+
+
+def test_lists_may_be_of_any_length(office: Office) -> None:
+    ids = [put(office, name=f"thing {n}").id for n in range(5)]
+    with office.database.reading() as db:
+        for some in (ids[:2], ids, [], ids[1:3], ids[:1]):
+            found = db.execute(among(some)).scalars().all()
+            assert sorted(found) == [f"thing {ids.index(each)}" for each in some]
+        assert db.execute(among(ids[:2], but="thing 0")).scalars().all() == ["thing 1"]
+
+
+def test_many_at_once_are_counted(office: Office) -> None:
+    ids = [put(office, name=f"thing {n}").id for n in range(3)]
+    with office.database.writing() as db:
+        assert rows(db.execute(rename(ids[0], "new"))) == 1
+        assert rows(db.execute(rename(0, "nobody"))) == 0
+        statement: Any = rename(0, "")
+        many: Any = Prepared(statement.statement, [{"in_thing_id": each, "in_name": f"n{each}"} for each in ids])
+        assert rows(db.execute(many)) == 3
+        assert db.execute(among(ids)).scalars().all() == [f"n{each}" for each in ids]
+
+
+def test_a_value_that_is_missing_is_an_error_the_second_time_too(office: Office) -> None:
+    put(office)
+    for _ in range(2):
+        with office.database.writing() as db, pytest.raises((SQLAlchemyError, KeyError)):
+            db.execute(named())  # type: ignore[call-arg]
+        with office.database.reading() as db:
+            assert db.scalar(named(GIVEN["name"]))
+
+
+def test_what_python_would_fill_in_is_refused(office: Office) -> None:
+    filled = Table("filled", MetaData(), Column("id", Integer, primary_key=True), Column("n", Integer, default=7))
+    with office.database.reading() as db, pytest.raises(ValueError, match="names the values"):
+        db.execute(Prepared(Statement(insert(filled).values(id=1)), [{}]))  # type: ignore[call-overload]
+
+
+def test_errors_are_those_of_any_other_statement_and_name_no_value(office: Office) -> None:
+    put(office, name="secret")
+    with pytest.raises(IntegrityError) as caught:
+        put(office, name="secret")
+    assert "INSERT INTO things" in str(caught.value)
+    assert not caught.value.connection_invalidated
+    with office.database.reading() as db:
+        assert db.execute(select(func.count()).select_from(things)).scalar() == 1
+
+
+def test_what_was_written_before_an_error_is_rolled_back(office: Office) -> None:
+    first, second = put(office, name="a").id, put(office, name="b").id
+
+    def rename_both() -> None:
+        with office.database.writing() as db:
+            db.execute(rename(first, "c"))
+            db.execute(rename(second, "c"))
+
+    with pytest.raises(IntegrityError):
+        rename_both()
+    with office.database.reading() as db:
+        assert db.scalar(named("a")) == first
+
+
+def test_a_server_that_ends_the_connection_is_an_error_and_the_next_one_is_new(office: Office) -> None:
+    if office.database.engine.dialect.name == "sqlite":
+        pytest.skip("SQLite has no server")
+    put(office)
+
+    def go_on_after_the_end() -> None:
+        with office.database.writing() as db:
+            pid = db.scalar(text("SELECT pg_backend_pid()"))
+            with office.database.engine.connect() as other:
+                other.execute(text(f"SELECT pg_terminate_backend({pid})"))
+            db.execute(named("a"))
+
+    with pytest.raises(OperationalError) as caught:
+        go_on_after_the_end()
+    assert caught.value.connection_invalidated
+    with office.database.reading() as db:
+        assert db.scalar(named(GIVEN["name"]))
+
+
+async def test_one_that_is_cancelled_in_the_middle_leaves_no_connection_to_others(office: Office) -> None:
+    if office.database.engine.dialect.name == "sqlite":
+        pytest.skip("SQLite has no server")
+    database = AsyncDatabase(office.env["DATABASE_URL"])
+    async with database.reading() as db:
+        pid = await db.scalar(text("SELECT pg_backend_pid()"))
+
+    async def hang() -> None:
+        async with database.reading() as db:
+            await db.execute(sleep(30.0))
+
+    asleep = select(func.count()).select_from(text("pg_stat_activity")).where(text("wait_event = 'PgSleep'"))
+    hanging = asyncio.create_task(hang())
+    await asyncio.to_thread(wait_until, lambda: office.one(asleep)[0] == 1, 10, "it is asleep")
+    hanging.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await hanging
+    async with database.reading() as db:
+        assert await db.scalar(text("SELECT pg_backend_pid()")) != pid
+    await database.close()
