@@ -16,7 +16,8 @@ from app.mail.templates import Templates
 from app.migrate import head
 from app.ring import Rings, connect
 from app.tasks import queries, reconcile
-from app.tasks.limits import Limit, agreed, used_of
+from app.tasks.limit import Limit
+from app.tasks.limits import agreed, used_of
 
 CLOCKS_APART = 2.0
 """Seconds by which this machine's clock may differ from the database's before it is worth a word."""

@@ -1,9 +1,4 @@
-"""How much may be handed over: so many messages a second, minute, hour or day, in all or to one domain.
-
-A limit means what it says: in no stretch of its length, wherever it begins, are more handed over. What was used is
-counted in SLOTS of that length, each of which counts as a whole, and for one slot longer than the stretch, because to
-hand a message over takes a moment: a thirtieth of a limit may stay unused. All workers count in the same rows, which
-outlive them.
+"""The limits (see limit.py) as all workers count on them: in the same rows, which outlive them.
 
 Single mails that find no room wait in line, at the pace of the limit, and each comes back at its own moment; large
 ones wait until nobody is in line.
@@ -11,9 +6,8 @@ ones wait until nobody is in line.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
-from math import floor
-from typing import Any, NamedTuple
+from datetime import UTC, datetime
+from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Select, exists, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
@@ -23,31 +17,15 @@ from app.db import now
 from app.mail import N_
 from app.tasks.books import Used
 from app.tasks.lifecycle.held import ready
+from app.tasks.limit import Limit, in_stretch, lasts, turn, with_one
 from app.tasks.model import Delivery, DeliveryStatus, Task, TaskStatus
 
-SLOTS = 60
+COLUMNS: tuple[Any, ...] = (Used.name, Used.uses, Used.line, Used.again, Used.most)
 
 LIMITED = N_("A limit on how much is sent is reached. It goes on by itself.")
 
-
-class Limit(NamedTuple):
-    """At most `most` messages in any stretch of `seconds`: to this domain, or in all, where it is empty."""
-
-    domain: str
-    most: int
-    seconds: int
-
-    @property
-    def name(self) -> str:
-        """Of its row: another `most` goes on with what was used."""
-        return f"{self.domain}/{self.seconds}"
-
-    def is_for(self, address: str) -> bool:
-        return self.domain in ("", domain_of(address))
-
-    def __str__(self) -> str:
-        units = {1: "second", 60: "minute", 3600: "hour", 86_400: "day"}
-        return f"{self.domain}{'=' if self.domain else ''}{self.most}/{units[self.seconds]}"
+LONG = 10.0
+"""Seconds; a wait that is shorter is no news: at "10/second" there is one every second."""
 
 
 @dataclass(frozen=True)
@@ -59,10 +37,6 @@ class Room:
     most: int = 10**9
     wait: float = 0.0
     domains: dict[str, float] = field(default_factory=dict)
-
-
-def domain_of(address: str) -> str:
-    return address.rpartition("@")[2].lower()
 
 
 def ask(db: Session, limits: Sequence[Limit], has_waited: bool, in_line: bool, others_wait: bool = False) -> float:
@@ -104,15 +78,10 @@ def _end(row: Row[Any]) -> float:
 
 def _place(db: Session, limit: Limit, row: Row[Any], at: float, has_waited: bool) -> float:
     """The next one in the line; who comes a moment too early for its own goes before all who have not had theirs."""
-    apart = _lasts(limit) / limit.most
+    apart = lasts(limit) / limit.most
     at = max(at, (row.again if has_waited else _end(row)) + apart)
     db.execute(update(Used).where(Used.name == limit.name).values(**{"again" if has_waited else "line": at}))
     return at
-
-
-def _lasts(limit: Limit) -> float:
-    """Seconds for which a use counts, at most."""
-    return limit.seconds * (1 + 2 / SLOTS)
 
 
 def _somebody_waits(seconds: float) -> Select[bool]:
@@ -150,7 +119,7 @@ def room(db: Session, limits: Sequence[Limit]) -> Room:
         if row := found.get(limit.name):
             waits[limit.domain] = max(waits[limit.domain], max(turn(limit, row.uses, moment), _end(row)) - moment)
         if not limit.domain:
-            most = min(most, limit.most - (sum(_in_stretch(limit, row.uses, moment).values()) if row else 0))
+            most = min(most, limit.most - (sum(in_stretch(limit, row.uses, moment).values()) if row else 0))
     return Room(most, waits.pop("", 0.0), {domain: wait for domain, wait in waits.items() if wait})
 
 
@@ -172,42 +141,13 @@ def _rows(db: Session, limits: Sequence[Limit]) -> dict[str, Row[Any]]:
 
 
 def _used(limits: Sequence[Limit]) -> Select[*tuple[Any, ...]]:
-    return select(Used.name, Used.uses, Used.line, Used.again, Used.most).where(
-        Used.name.in_([limit.name for limit in limits])
-    )
+    return select(*COLUMNS).where(Used.name.in_([limit.name for limit in limits]))
 
 
 def _moment(db: Session) -> float:
     """The database's clock, in seconds since 1970."""
     moment: Any = db.scalar(select(now()))
     return float(moment.timestamp())
-
-
-def turn(limit: Limit, uses: Mapping[str, int], moment: float) -> float:
-    """When one more message may go: at this moment, or when enough of these uses count no more."""
-    counting, at = _in_stretch(limit, uses, moment), moment
-    total = sum(counting.values())
-    for slot in sorted(counting, key=int):
-        if total < limit.most:
-            break
-        total -= counting[slot]
-        at = _left_at(limit, slot)
-    return at
-
-
-def with_one(limit: Limit, uses: Mapping[str, int], moment: float) -> dict[str, int]:
-    """These uses and one more at this moment, without those that count no more."""
-    slot, counting = str(floor(moment * SLOTS / limit.seconds)), _in_stretch(limit, uses, moment)
-    return counting | {slot: counting.get(slot, 0) + 1}
-
-
-def _in_stretch(limit: Limit, uses: Mapping[str, int], moment: float) -> dict[str, int]:
-    return {slot: n for slot, n in uses.items() if _left_at(limit, slot) > moment}
-
-
-def _left_at(limit: Limit, slot: str) -> float:
-    """When the slot counts no more."""
-    return int(slot) * limit.seconds / SLOTS + _lasts(limit)
 
 
 def waits(task_id: int, domains: Sequence[str]) -> Select[bool]:
@@ -231,4 +171,18 @@ def used_of(db: Session, limits: Sequence[Limit]) -> Iterator[tuple[Limit, int]]
     """How much of each was used in the stretch that ends now."""
     found, moment = {row.name: row.uses for row in db.execute(_used(limits))}, _moment(db)
     for limit in limits:
-        yield limit, sum(_in_stretch(limit, found.get(limit.name, {}), moment).values())
+        yield limit, sum(in_stretch(limit, found.get(limit.name, {}), moment).values())
+
+
+def reached(db: Session) -> list[tuple[Limit, datetime]]:
+    """Of those that the workers agreed on, which leave no room for long, and until when a mail that is new has to wait
+    for it.
+    """
+    rows: Sequence[Row[Any]] = db.execute(select(*COLUMNS).where(Used.most.is_not(None))).all()
+    moment, found = _moment(db) if rows else 0.0, []
+    for row in rows:
+        domain, _, seconds = row.name.rpartition("/")
+        limit = Limit(domain, row.most, int(seconds))
+        if (until := max(turn(limit, row.uses, moment), _end(row))) > moment + LONG:
+            found.append((limit, datetime.fromtimestamp(until, UTC)))
+    return sorted(found)

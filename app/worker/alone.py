@@ -12,7 +12,8 @@ from app.mail import N_
 from app.mail.outcome import Kind, Outcome
 from app.ring import ringing_of
 from app.tasks import lifecycle, sender
-from app.tasks.limits import Room, domain_of, is_to
+from app.tasks.limit import domain_of
+from app.tasks.limits import Room, is_to
 from app.worker import shared, trouble
 from app.worker.handed import Batch, Handed, hand_over, record, tallies, with_faults
 from app.worker.hold import STOPPED, TURN, WAITS, Hold, count_in, persist

@@ -10,8 +10,9 @@ from sqlalchemy.orm import Session
 
 from app.db import Database
 from app.tasks import lifecycle, limits
+from app.tasks.limit import Limit
 from app.tasks.limits import LIMITED as LIMITED
-from app.tasks.limits import Limit, Room
+from app.tasks.limits import Room
 from app.worker.hold import Hold, persist
 
 MANY = 1000

@@ -21,7 +21,7 @@ from app.mail.templates import Templates
 from app.mail.transport import Connection, parse_url
 from app.ring import Ringing, Rings, connect
 from app.tasks import lifecycle
-from app.tasks.limits import Limit
+from app.tasks.limit import Limit
 from app.tasks.retries import wait_for_sender
 from app.worker.alone import Alone
 from app.worker.editions import Editions

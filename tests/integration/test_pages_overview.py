@@ -15,8 +15,9 @@ from sqlalchemy import insert, text, update
 from app.config import Settings
 from app.db import Database, now
 from app.ring import Rings
-from app.tasks import lifecycle, overview, sender
+from app.tasks import lifecycle, limits, overview, sender
 from app.tasks.books import Hour, Worker
+from app.tasks.limit import Limit
 from app.tasks.reconcile import note_repair
 from app.web import create_app
 from app.web.people.accounts import keep_admin, sign_in_link
@@ -65,6 +66,27 @@ async def test_when_everything_works_the_page_says_so_and_nothing_else(person: C
     assert "here:1 running since" in text_of(page, "workers")
     assert "Nothing to do right now." in page
     assert "Nothing had to be repaired so far." in page
+
+
+@pytest.mark.usefixtures("worker")
+async def test_a_limit_that_is_reached_is_named_until_there_is_room(person: Client, database: Database) -> None:
+    hourly, quick = Limit("gmail.com", 2, 3600), Limit("", 3, 1)
+    with database.writing() as db:
+        limits.agree(db, [hourly, quick])
+    for _ in range(2):
+        assert WELL in await page_of(person, "/charts")
+        with database.writing() as db:
+            assert limits.ask(db, [hourly, quick], has_waited=False, in_line=True) == 0.0
+    page = await page_of(person, "/charts")
+    assert WELL not in page
+    assert "The limit gmail.com=2/hour is reached: mail waits for its turn, and goes on by itself." in page
+    assert "3/second" not in page
+    until = datetime.fromisoformat(re.findall(r'New mail waits until: <time datetime="([^"]*)"', page)[0])
+    assert timedelta(minutes=59) < until - datetime.now(UTC) < timedelta(minutes=63)
+    assert "발송 한도 gmail.com=2/hour에 닿았습니다." in await page_of(person, "/charts?lang=ko")
+    with database.writing() as db:
+        limits.agree(db, [quick])
+    assert WELL in await page_of(person, "/charts?lang=en")
 
 
 @pytest.mark.usefixtures("worker")

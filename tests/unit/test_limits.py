@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.tasks.limits import SLOTS, Limit, turn, with_one
+from app.tasks.limit import SLOTS, Limit, turn, with_one
 
 LIMITS = st.builds(Limit, st.just(""), st.integers(1, 40), st.sampled_from([1, 60, 3600, 86_400]))
 PAUSES = st.lists(st.floats(0, 0.2), min_size=1, max_size=120)

@@ -16,6 +16,7 @@ from app.mail import N_
 from app.mail.said import explain
 from app.tasks import overview, queries
 from app.tasks.filter import ATTENTION
+from app.tasks.limits import reached
 from app.tasks.model import QUEUES
 from app.tasks.reconcile import repairs
 from app.web import postdate
@@ -110,6 +111,7 @@ def _state(db: Session) -> dict[str, Any]:
         "at_work": {name: [task for task in tasks if task.who == name] for name, _, _, _ in workers},
         "waiting": db.execute(overview.waiting()).all(),
         "way_out": db.execute(overview.way_out()).first(),
+        "reached": reached(db),
         "repairs": [(REPAIRS[name], n, at) for name, n, at in db.execute(repairs()) if n],
     }
 

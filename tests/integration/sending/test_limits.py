@@ -10,7 +10,8 @@ from sqlalchemy import select, update
 from app.db import AsyncDatabase
 from app.tasks import bulk, lifecycle, limits
 from app.tasks.books import Used
-from app.tasks.limits import Limit, used_of
+from app.tasks.limit import Limit
+from app.tasks.limits import used_of
 from app.tasks.model import Delivery, Task, TaskEvent
 from app.web.actions import Actions
 from app.worker.limited import LIMITED
