@@ -206,6 +206,7 @@ redis.call('SADD', KEYS[2], KEYS[1])
 for n = 5, #ARGV, 2 do
     local job = ARGV[2] .. ARGV[n]
     if n == 5 then
+        redis.call('DEL', job) -- one that ended goes in a while, and the others would be copies of it
         redis.call('HSET', job, 'created_at', ARGV[4], 'enqueued_at', ARGV[4], unpack(cjson.decode(ARGV[3])))
     else
         redis.call('COPY', ARGV[2] .. ARGV[5], job, 'REPLACE')

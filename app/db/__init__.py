@@ -10,7 +10,7 @@ from typing import Any, ClassVar, TypeVar, cast
 from sqlalchemy import Connection, CursorResult, Engine, Result, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import InvalidatePoolError
+from sqlalchemy.exc import InvalidatePoolError, InvalidRequestError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.pool import ConnectionPoolEntry
@@ -22,6 +22,7 @@ from app.db.clock import now as now
 from app.db.prepared import Prepared as Prepared
 from app.db.prepared import Statement as Statement
 from app.db.prepared import prepared as prepared
+from app.db.session import Session as _Session
 from app.db.turns import Turns
 
 T = TypeVar("T")
@@ -40,25 +41,6 @@ class Base(DeclarativeBase):
     type_annotation_map: ClassVar[dict[Any, Any]] = {datetime: Instant()}
 
 
-class _Session(Session):
-    """Takes what is prepared as well, past all that only objects need: on a connection that it was given it begins what
-    is its own with the first other statement.
-    """
-
-    def execute(self, statement: Any, params: Any = None, **options: Any) -> Any:
-        if isinstance(statement, Prepared):
-            return statement.execute(self._open())
-        return super().execute(statement, params, **options)
-
-    def scalar(self, statement: Any, params: Any = None, **options: Any) -> Any:
-        if isinstance(statement, Prepared):
-            return statement.execute(self._open()).scalar()
-        return super().scalar(statement, params, **options)
-
-    def _open(self) -> Connection:
-        return self.bind if isinstance(self.bind, Connection) else self.connection()
-
-
 class Database:
     """The worker's way in: `with database.writing() as db:` commits at the end, `reading()` changes nothing."""
 
@@ -70,6 +52,7 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[Session]:
         with self._reader.connect() as connection, _Session(connection, expire_on_commit=False) as session:
+            connection.begin()  # what it reads is of one moment, and what it should write by mistake goes nowhere
             yield session
 
     @contextmanager
@@ -81,6 +64,8 @@ class Database:
         ):
             yield session
             session.flush()
+            if not connection.in_transaction():
+                raise InvalidRequestError("an error that was passed over has rolled back what was written")
 
     def close(self) -> None:
         self.engine.dispose()

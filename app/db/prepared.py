@@ -29,7 +29,11 @@ class Statement:
         self._forms: dict[Any, Form] = {}
 
     def form(self, dialect: Dialect, values: Values) -> "Form":
-        key = dialect.name, *[len(value) for value in values.values() if isinstance(value, list)]
+        key = (
+            dialect.name,
+            dialect.driver,
+            *sorted((name, len(each)) for name, each in values.items() if isinstance(each, list | tuple)),
+        )
         if key not in self._forms:
             self._forms[key] = Form(self._statement, dialect, values)
         return self._forms[key]
@@ -46,44 +50,46 @@ class Form:
         compiled = cast(SQLCompiler, statement.compile(dialect=dialect))
         if compiled.insert_prefetch or compiled.update_prefetch:
             raise ValueError("what is prepared names the values of all its columns")
-        form = compiled.construct_expanded_state(values)
-        self._sql, self._order, self._lists = form.statement, form.positiontup, form.parameter_expansion
-        self._before = dict(form.processors)
+        expanded = compiled.construct_expanded_state(values)
+        self._sql, self._order, self._lists = expanded.statement, expanded.positiontup, expanded.parameter_expansion
+        self._converters = dict(expanded.processors)
         for bind, name in compiled.bind_names.items():
             process = bind.type.dialect_impl(dialect).bind_processor(dialect)
             if process and name not in self._lists:
-                self._before[name] = process
-        new = {*values, *chain(*[self._lists.get(name, ()) for name in values])}
-        self._own = {name: value for name, value in form.parameters.items() if name not in new}
-        for name in self._own.keys() & self._before.keys():
-            self._own[name] = self._before.pop(name)(self._own[name])
+                self._converters[name] = process
+        theirs = {*values, *chain(*[self._lists.get(name, ()) for name in values])}
+        self._literals = {name: value for name, value in expanded.parameters.items() if name not in theirs}
+        for name in self._literals.keys() & self._converters.keys():
+            self._literals[name] = self._converters.pop(name)(self._literals[name])
         self._columns = [column.type.dialect_impl(dialect) for column in getattr(statement, "exported_columns", ())]
         self._dialect = dialect
         self._names: SimpleResultMetaData | None = None  # as the driver says
 
     def execute(self, connection: Connection, *rows: Values) -> Result[Any]:
         """With these values, or with each of these in turn."""
+        if len(rows) > 1 and self._columns:
+            raise ValueError("what gives rows is executed with one set of values")
         given = [self._parameters(values) for values in rows]
         answer = driver.execute(connection, self._sql, given)
         if self._names is None:
             found = [*zip(self._columns, answer.columns or (), strict=True)]
-            self._after = [kind.result_processor(self._dialect, code) for kind, (_, code, *_) in found]
+            self._results = [kind.result_processor(self._dialect, code) for kind, (_, code, *_) in found]
             self._names = SimpleResultMetaData([name for _, (name, *_) in found])
         return Found(self._names, iter([self._converted(row) for row in answer.rows]), answer.moved)
 
     def _parameters(self, values: Values) -> Any:
-        given = dict(self._own)
+        given = dict(self._literals)
         for name, value in values.items():
             if name in self._lists:
                 given.update(zip(self._lists[name], value, strict=True))
             else:
                 given[name] = value
-        for name, process in self._before.items():
+        for name, process in self._converters.items():
             given[name] = process(given[name])
         return given if self._order is None else tuple([given[name] for name in self._order])
 
     def _converted(self, row: Sequence[Any]) -> tuple[Any, ...]:
-        return tuple([process(value) if process else value for process, value in zip(self._after, row, strict=True)])
+        return tuple([process(value) if process else value for process, value in zip(self._results, row, strict=True)])
 
 
 class Found(IteratorResult[Any]):
@@ -109,7 +115,7 @@ def prepared(make: Callable[P, S]) -> Callable[P, S]:
     """Prepare the statement that `make` returns, with parameters where its arguments go: to build one takes twenty
     times as long as to execute it. `make` is called with those, so it must not look at what they are.
 
-    Our sessions take what comes of it as any other statement, and to type checkers it is one.
+    Our sessions take what comes of it as a statement, and to type checkers it is one; it is no part of another one.
     """
     known = inspect.signature(make, eval_str=True).parameters
     defaults = {f"in_{name}": each.default for name, each in known.items() if each.default is not each.empty}
@@ -124,6 +130,9 @@ def prepared(make: Callable[P, S]) -> Callable[P, S]:
 
 
 def _parameter(argument: inspect.Parameter) -> Any:
-    kinds: dict[Any, Any] = {int: BigInteger(), list[int]: BigInteger(), float: Float(), datetime: Instant()}
-    kind, many = kinds.get(argument.annotation, String()), argument.annotation == list[int]
+    kinds: dict[Any, Any] = {
+        int: BigInteger(), list[int]: BigInteger(), float: Float(), datetime: Instant(), str: String(),
+        str | None: String(),
+    }  # fmt: skip
+    kind, many = kinds[argument.annotation], argument.annotation == list[int]
     return bindparam(f"in_{argument.name}", type_=kind, expanding=many)  # prefixed, for a column's name is taken

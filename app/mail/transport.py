@@ -14,6 +14,10 @@ from app.mail.server import Server, connect, open_socket, parse_url
 __all__ = ["Connection", "Kind", "Outcome", "Server", "parse_url"]
 
 CHUNK = 65_536
+WHOLE = 16_384
+"""Bytes of a message that goes out in one write, its end with it."""
+
+END = b"\r\n.\r\n"
 BEFORE_DATA = frozenset({Phase.mail, Phase.rcpt, Phase.data})
 
 
@@ -46,7 +50,7 @@ class Connection:
     ) -> Outcome:
         """Hand `message` (CRLF line ends) over for one recipient, and say what became of it.
 
-        `may_finish` is asked right before the last byte, after which there is no way back; if not: `later`.
+        `may_finish` is asked right before the write that ends it, after which there is no way back; if not: `later`.
         Raises ValueError for what must never reach a server; whatever the network does is an outcome.
         """
         refuse_smuggling(envelope_from, to, message)
@@ -71,6 +75,7 @@ class Connection:
         except OSError as error:
             self._lost = True
             outcome = silent(self._phase, self._sentence(error))
+            self._drop()  # whatever it waits for now is not the next message
         except BaseException:
             # Stopped from outside in the middle of the talk: whatever the server says next is not for the next message.
             self._drop()
@@ -84,7 +89,7 @@ class Connection:
     def _transact(self, smtp: smtplib.SMTP, envelope_from: str, to: Mailbox, message: bytes) -> Outcome:
         if refused := self._announce(smtp, envelope_from, to, len(message)):
             return refused
-        code, words = self._hand_over(smtp, self._begin(smtp, message))
+        code, words = self._hand_over(smtp, self._write(smtp, message))
         return answered(self._phase, code, words)
 
     def _announce(self, smtp: smtplib.SMTP, envelope_from: str, to: Mailbox, size: int) -> Outcome | None:
@@ -124,15 +129,16 @@ class Connection:
         if not all(400 <= code < 600 or code // 100 == 2 for code in codes):
             self._drop()
 
-    def _begin(self, smtp: smtplib.SMTP, message: bytes) -> bytes:
-        """Write it, but for a last piece, which comes back with the end of the message."""
+    def _write(self, smtp: smtplib.SMTP, message: bytes) -> bytes:
+        """A message that is large, but for its end. What is left to be written: of a small one all."""
         # RFC 5321 4.5.2: a line's first dot is doubled. The last line end is that of the end.
         stuffed = (b"\r\n" + message).replace(b"\r\n.", b"\r\n..")[2:].removesuffix(b"\r\n")
-        self._phase, start = Phase.body, 0
-        while len(stuffed) - start > CHUNK:  # the time-out is per call: a slow line may take its time
+        self._phase = Phase.body
+        if len(stuffed) <= WHOLE:
+            return stuffed + END
+        for start in range(0, len(stuffed), CHUNK):  # the time-out is per call: a slow line may take its time
             smtp.send(stuffed[start : start + CHUNK])
-            start += CHUNK
-        return stuffed[start:] + b"\r\n.\r\n"
+        return END
 
     def _hand_over(self, smtp: smtplib.SMTP, last: bytes) -> tuple[int, bytes]:
         if not self._may_finish():
@@ -186,7 +192,7 @@ class Connection:
         smtp = self._smtp
         if smtp is not None and smtp.sock is not None:
             with suppress(OSError):
-                smtp.sock.shutdown(socket.SHUT_RDWR)
+                socket.socket.shutdown(smtp.sock, socket.SHUT_RDWR)  # TLS's own would let a write out as it is
 
     def close(self) -> None:
         """Say QUIT, if there is anybody to say it to. Never raises."""

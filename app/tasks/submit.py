@@ -26,7 +26,7 @@ STORED = (Task.id, Task.status, Task.template, Task.subject, Task.queue, Task.sc
 """What is told of a task that was stored: what programs see of it, and what its ring and the pages need."""
 
 Stored = Row[Any] | Task
-"""One of which that is told, or which was there before."""
+"""A task as it was stored just now, or one that was there before."""
 
 
 def titled(request: Request, templates: Templates) -> Request:
@@ -71,8 +71,8 @@ def content(request: Request) -> dict[str, Any]:
 def columns(given: Mapping[str, Any]) -> dict[str, Any]:
     """The columns of a task with what is `given`: values, or parameters for them."""
     due_at = func.coalesce(given["scheduled_at"], now(given["undo"]), type_=Instant())
-    waits = {name: given[name] for name in given if name not in ("undo", "waits")}
-    return waits | {
+    as_given = {name: given[name] for name in given if name not in ("undo", "waits")}
+    return as_given | {
         "status": case((given["waits"], TaskStatus.SCHEDULED), else_=TaskStatus.QUEUED),
         "due_at": due_at,
         "hold_after": after(due_at, given["late_limit"]),

@@ -37,8 +37,8 @@ class Actions:
         self.templates = templates
         self.domain = domain
         self._teller = Teller()
-        self._stored = Gathered(self._teller, self._ring)
-        self._intake = Intake(database.in_thread, domain, self._stored.add)
+        self._new = Gathered(self._teller, self._ring)
+        self._intake = Intake(database.in_thread, domain, self._new.add)
 
     async def submit(self, request: Request) -> Stored:
         """Store the task, then ring. The same key with the same request gives the task stored the first time.
@@ -74,10 +74,12 @@ class Actions:
         later: list[Stored] = []
         for task in tasks:
             (now if task.status == TaskStatus.QUEUED else later).append(task)
-        if now:
-            self.rings.ring([ringing_of(task) for task in now])
-        if later:
-            self.rings.enter([(ringing_of(task), task.due_at) for task in later])
+        try:
+            if now:
+                self.rings.ring([ringing_of(task) for task in now])
+        finally:  # they are of others
+            if later:
+                self.rings.enter([(ringing_of(task), task.due_at) for task in later])
 
     async def edit(self, task_id: int, request: Request, seen: lifecycle.Version, changed: list[str]) -> Task | None:
         """The task as the request says, if nobody had begun it, or changed what was `seen`; see lifecycle.edit.

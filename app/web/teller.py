@@ -69,23 +69,25 @@ class Gathered(Generic[T]):
     A trip to Redis takes half the time in which SQLite stores a mail, from the threads that do.
     """
 
-    def __init__(self, teller: Teller, tell: Callable[[list[T]], None]) -> None:
-        self._teller, self._tell = teller, tell
+    def __init__(self, teller: Teller, tell: Callable[[list[T]], None], apart: float = APART) -> None:
+        self._teller, self._tell, self._apart = teller, tell, apart
         self._things: list[T] = []
-        self._told = 0.0
+        self._told = float("-inf")
         self._at_work = Lock()
 
     def add(self, things: Sequence[T]) -> None:
         """Have these told of, too. From any thread."""
         with self._at_work:
-            is_first = not self._things
-            self._things += things[: MOST_GATHERED - len(self._things)]
-            if is_first and not self._teller.tell(self._tell_all):
+            is_first, room = not self._things, MOST_GATHERED - len(self._things)
+            if len(things) > room:
+                logger.warning("Redis is slow, and was not told; the timekeeper will see the row")
+            self._things += things[:room]
+            if is_first and self._things and not self._teller.tell(self._tell_all):
                 self._things = []
 
     def _tell_all(self) -> None:
-        time.sleep(max(0.0, self._told + APART - time.monotonic()))
+        time.sleep(max(0.0, self._told + self._apart - time.monotonic()))
         with self._at_work:
             things, self._things = self._things, []
-        self._told = time.monotonic()
+            self._told = time.monotonic()
         self._tell(things)

@@ -6,6 +6,7 @@ import ssl
 import struct
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -15,10 +16,11 @@ import pytest
 
 from app.mail.addresses import Mailbox
 from app.mail.outcome import Kind, Phase, kind_of
-from app.mail.transport import Connection, Outcome, Server, parse_url
+from app.mail.transport import CHUNK, WHOLE, Connection, Outcome, Server, parse_url
 
 SENDER = "news@example.com"
 TO = Mailbox("kim@example.com")
+LINE = b"Sixty-four bytes of a line, which is as long as many others are\r\n"
 MESSAGE = b"Subject: a\r\n\r\n.dot\r\ntext\r\n..\r\n"
 
 HANG_UP, STALL, RESET = "hang up", "stall", "reset"
@@ -336,12 +338,24 @@ def test_addresses_cannot_carry_commands(address: str) -> None:
             connection.send(sender, to, MESSAGE)
 
 
-def test_a_message_that_may_not_be_finished_never_is(start: Start) -> None:
+@pytest.mark.parametrize("message", [MESSAGE, MESSAGE + LINE * 1000], ids=["small", "large"])
+def test_a_message_that_may_not_be_finished_never_is(start: Start, message: bytes) -> None:
     server, connection = start()
-    assert connection.send(SENDER, TO, MESSAGE, may_finish=lambda: False).kind is Kind.later
+    assert connection.send(SENDER, TO, message, may_finish=lambda: False).kind is Kind.later
     assert server.messages == []
+    began = time.monotonic()
     assert connection.send(SENDER, TO, MESSAGE).kind is Kind.sent
+    assert time.monotonic() - began < 0.4, "nothing is said to who waits for the rest of a message"
     assert len(server.messages) == 1
+
+
+@pytest.mark.parametrize("size", [*range(WHOLE - 3, WHOLE + 4), *range(CHUNK - 3, CHUNK + 4), 2 * CHUNK])
+def test_messages_of_any_size_arrive_whole(start: Start, size: int) -> None:
+    server, connection = start()
+    message = (LINE * (size // len(LINE) + 1))[: size - 2].rstrip(b"\r\n").ljust(size - 2, b"x") + b"\r\n"
+    assert len(message) == size
+    assert connection.send(SENDER, TO, message).kind is Kind.sent
+    assert server.messages == [message + b".\r\n"]
 
 
 def test_signing_in(start: Start) -> None:

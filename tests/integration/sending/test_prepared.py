@@ -20,11 +20,12 @@ from sqlalchemy import (  # fmt: skip
     bindparam,
     func,
     insert,
+    literal,
     select,
     text,
     update,
 )
-from sqlalchemy.exc import IntegrityError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import IntegrityError, InvalidRequestError, OperationalError, SQLAlchemyError
 
 from app.db import AsyncDatabase, Instant, Prepared, Statement, prepared, rows
 from tests.parts import Office, wait_until
@@ -58,6 +59,14 @@ def among(ids: list[int], but: str = "") -> Select[str]:
 @prepared
 def rename(thing_id: int, name: str) -> Update:
     return update(things).where(things.c.id == thing_id).values(name=name)
+
+
+@prepared
+def count_for_long(n: int) -> Select[int]:
+    """On SQLite, which cannot sleep."""
+    numbers = select(literal(1).label("n")).cte("numbers", recursive=True)
+    numbers = numbers.union_all(select(numbers.c.n + 1).where(numbers.c.n < n))
+    return select(func.count()).select_from(numbers)
 
 
 @prepared
@@ -99,6 +108,36 @@ def test_lists_may_be_of_any_length(office: Office) -> None:
         assert db.execute(among(ids[:2], but="thing 0")).scalars().all() == ["thing 1"]
 
 
+def test_all_that_is_read_at_once_is_of_one_moment(office: Office) -> None:
+    put(office, name="a")
+    with office.database.reading() as db:
+        found = db.scalars(named("a")).all()
+        put(office, name="b")
+        assert db.scalar(named("a")) == found[0]
+        is_there = db.scalar(named("b")) is not None
+    assert is_there == (office.database.engine.dialect.name == "postgresql"), "there each statement has its own"
+
+
+def test_who_only_reads_leaves_nothing_behind(office: Office) -> None:
+    thing_id = put(office, name="a").id
+    if office.database.engine.dialect.name == "sqlite":
+        with office.database.reading() as db:
+            db.execute(rename(thing_id, "b"))
+    with office.database.reading() as db:
+        assert db.scalar(named("a")) == thing_id
+
+
+async def test_it_is_the_same_where_it_is_awaited(office: Office) -> None:
+    stored, database = put(office, name="a"), AsyncDatabase(office.env["DATABASE_URL"])
+    values = {f"new_{name}": value for name, value in (GIVEN | {"name": "b"}).items()}
+    async with database.writing() as db:
+        awaited = (await db.execute(Prepared(INSERT, [values]))).one()  # type: ignore[call-overload]
+        assert awaited[2:6] == stored[2:6]
+        assert (await db.scalars(among([stored.id, awaited.id]))).all() == ["a", "b"]
+    assert put(office, name="c")[2:6] == stored[2:6]
+    await database.close()
+
+
 def test_many_at_once_are_counted(office: Office) -> None:
     ids = [put(office, name=f"thing {n}").id for n in range(3)]
     with office.database.writing() as db:
@@ -125,7 +164,7 @@ def test_what_python_would_fill_in_is_refused(office: Office) -> None:
         db.execute(Prepared(Statement(insert(filled).values(id=1)), [{}]))  # type: ignore[call-overload]
 
 
-def test_errors_are_those_of_any_other_statement_and_name_no_value(office: Office) -> None:
+def test_errors_are_those_of_any_other_statement(office: Office) -> None:
     put(office, name="secret")
     with pytest.raises(IntegrityError) as caught:
         put(office, name="secret")
@@ -166,6 +205,40 @@ def test_a_server_that_ends_the_connection_is_an_error_and_the_next_one_is_new(o
     assert caught.value.connection_invalidated
     with office.database.reading() as db:
         assert db.scalar(named(GIVEN["name"]))
+
+
+@pytest.mark.parametrize("begins", [True, False], ids=["after another statement", "alone"])
+def test_what_was_rolled_back_in_between_is_told_at_the_end(office: Office, begins: bool) -> None:
+    def write_and_roll_back() -> None:
+        with office.database.writing() as db:
+            if begins:
+                db.execute(text("SELECT 1"))  # with it the session's own transaction begins
+            db.execute(Prepared(INSERT, [{f"new_{name}": value for name, value in GIVEN.items()}]))  # type: ignore[call-overload]
+            db.rollback()
+
+    with pytest.raises(InvalidRequestError):
+        write_and_roll_back()
+    with office.database.reading() as db:
+        assert db.scalar(named(GIVEN["name"])) is None
+
+
+async def test_a_write_that_is_cancelled_in_the_middle_keeps_nobody_else_from_writing(office: Office) -> None:
+    if office.database.engine.dialect.name == "postgresql":
+        pytest.skip("there others write meanwhile")
+    database = AsyncDatabase(office.env["DATABASE_URL"])
+
+    async def hang() -> None:
+        async with database.writing() as db:
+            await db.execute(count_for_long(40_000_000))
+
+    hanging = asyncio.create_task(hang())
+    await asyncio.sleep(0.5)
+    hanging.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await hanging
+    await asyncio.to_thread(put, office)
+    assert hanging.cancelled()
+    await database.close()
 
 
 async def test_one_that_is_cancelled_in_the_middle_leaves_no_connection_to_others(office: Office) -> None:
