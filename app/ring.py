@@ -121,10 +121,6 @@ class Rings:
         keys = [queue.key, queue.redis_queues_keys, queue.scheduled_job_registry.key]
         self._ring(keys=keys, args=args)
 
-    def ring_at(self, ringing: Ringing, due_at: datetime) -> None:
-        """Enter a ring for later; see `enter`."""
-        self.enter([(ringing, due_at)])
-
     def enter(self, entries: Iterable[tuple[Ringing, datetime]]) -> None:
         """Enter rings for later, or for another moment than before; rounded up to RQ's whole seconds, so that RQ's own
         scheduler is never early. What is due by now is not entered: the promoter rings for it.

@@ -127,7 +127,7 @@ class Office:
             db.execute(new_deliveries(request, task_id, "example.com"))
         if rings:
             ringing = (task_id, 0, queue)
-            self.rings.ring_at(ringing, at) if at else self.rings.ring([ringing])
+            self.rings.enter([(ringing, at)]) if at else self.rings.ring([ringing])
         return task_id
 
     def one(self, statement: Select[Any]) -> Any:

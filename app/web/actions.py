@@ -6,7 +6,7 @@ is away, the timekeeper and the reconciler find the row.
 
 import asyncio
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -127,7 +127,7 @@ class Actions:
 
     async def reschedule(self, task_id: int, due_at: datetime, zone: str | None, by: str) -> Undo | None:
         """If the task was still waiting, it waits for `due_at` now; how to take that back."""
-        return await self._put_off(task_id, lifecycle.reschedule(task_id, due_at, zone, by), due_at)
+        return await self._put_off(task_id, lifecycle.reschedule(task_id, due_at, zone, by))
 
     async def retry(self, task_id: int, by: str) -> bool:
         """Whether the task had failed deliveries, and now tries them again."""
@@ -142,10 +142,9 @@ class Actions:
 
     async def send_now(self, task_id: int, by: str, wait: float) -> Undo | None:
         """If the task was still scheduled, or held, it goes out in `wait` seconds; how to take that back until then."""
-        due_at = datetime.now(UTC) + timedelta(seconds=wait)
-        return await self._put_off(task_id, lifecycle.send_now(task_id, by, wait=wait), due_at)
+        return await self._put_off(task_id, lifecycle.send_now(task_id, by, wait=wait))
 
-    async def _put_off(self, task_id: int, move: lifecycle.Move, due_at: datetime) -> Undo | None:
+    async def _put_off(self, task_id: int, move: lifecycle.Move) -> Undo | None:
         async with self.database.writing() as db:
             was = (await db.execute(lifecycle.plan(task_id))).first()
             moved = (await db.execute(move)).first()
@@ -153,7 +152,7 @@ class Actions:
                 await db.execute(lifecycle.hurry_deliveries(task_id))  # they may have places in the line of a limit
         if was is None or moved is None:
             return None
-        self._tell(partial(self.rings.enter, [(ringing_of(moved), due_at)]))
+        self._tell(partial(self.rings.enter, [(ringing_of(moved), moved.due_at)]))
         return Undo(task_id, moved.attempt, moved.due_at, was=lifecycle.Plan(*was))
 
     async def restore(self, undo: Undo, by: str) -> Row[Any] | None:

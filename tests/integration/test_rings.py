@@ -41,7 +41,7 @@ def test_what_is_to_go_first_keeps_its_order(rings: Rings) -> None:
 
 
 def test_ringing_takes_the_scheduled_entry_out(rings: Rings) -> None:
-    rings.ring_at((7, 0, "default"), datetime.now(UTC) + timedelta(hours=1))
+    rings.enter([((7, 0, "default"), datetime.now(UTC) + timedelta(hours=1))])
     rings.ring([(7, 0, "default")])
     assert rings.redis.zcard("rq:scheduled:default") == 0
     assert rings.waiting()["default"] == 1
@@ -49,7 +49,7 @@ def test_ringing_takes_the_scheduled_entry_out(rings: Rings) -> None:
 
 def test_what_is_taken_back_is_nowhere(rings: Rings) -> None:
     rings.ring([(7, 0, "low")])
-    rings.ring_at((8, 0, "low"), datetime.now(UTC) + timedelta(hours=1))
+    rings.enter([((8, 0, "low"), datetime.now(UTC) + timedelta(hours=1))])
     for task_id in (7, 8, 9):
         rings.take_back([(task_id, 0, "low")])
     assert rings.present() == set()

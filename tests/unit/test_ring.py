@@ -18,7 +18,7 @@ def _rings() -> Rings:
 
 def test_a_scheduled_ring_is_rounded_up_so_that_rqs_own_scheduler_is_never_early(rings: Rings) -> None:
     due = datetime(2030, 1, 1, 9, 0, 0, 1, tzinfo=UTC)
-    rings.ring_at((7, 0, "default"), due)
+    rings.enter([((7, 0, "default"), due)])
     score = rings.redis.zscore("rq:scheduled:default", "task-7-0")
     assert score == (due.replace(microsecond=0) + timedelta(seconds=1)).timestamp()
 

@@ -147,7 +147,7 @@ def record(token: str, answers: Sequence[Mapping[str, Any]]) -> Update:
     (the server's words), `fault` (the id of what it failed for, or None), `wait` (seconds until it may be tried again;
     only meant where it goes back to queued) and `digest` (SHA-256 of what was handed over; None where nothing was).
     """
-    return cast(Update, Prepared(_record(), [{**answer, "holder": token} for answer in answers]))
+    return cast(Update, Prepared(_record(), [{"digest": None, **answer, "holder": token} for answer in answers]))
 
 
 @cache
@@ -159,7 +159,7 @@ def _record() -> Statement:
             status=bindparam("to"),
             reply=bindparam("said"),
             fault_id=bindparam("fault"),
-            digest=bindparam("digest", None),
+            digest=bindparam("digest"),
             due_at=again,
             updated_at=now(),
         )

@@ -200,7 +200,8 @@ def test_nobody_in_line_falls_far_behind(office: Office, most: int) -> None:
     assert all(abs(came.index(f"r{n}@example.com") - n) <= most for n in range(len(tasks)))
     moments = [each.at for each in office.sink.taken]
     assert moments[-1] - moments[0] < (len(tasks) / most + 1) * 1.4
-    assert max(attempt for (attempt,) in office.all(select(Task.attempt))) <= 4
+    waited = len(tasks) / most + 1  # seconds; who comes a moment too early comes again a second later, at most
+    assert max(attempt for (attempt,) in office.all(select(Task.attempt))) <= waited + 1
 
 
 def test_one_that_came_a_moment_too_early_is_not_overtaken_by_the_next_in_the_same_hand(office: Office) -> None:
