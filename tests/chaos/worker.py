@@ -67,18 +67,18 @@ class DoomedConnection(Connection):
         self.doom.reach("before-data")
         return super()._transact(smtp, *rest)
 
-    def _write(self, smtp: smtplib.SMTP, message: bytes) -> None:
+    def _write(self, smtp: smtplib.SMTP, message: bytes) -> bytes:
         if self.doom.is_due("in-body"):
             smtp.send(message[: len(message) // 2])
             self.doom.die(None)
-        super()._write(smtp, message)
+        return super()._write(smtp, message)
 
-    def _hand_over(self, smtp: smtplib.SMTP) -> tuple[int, bytes]:
+    def _hand_over(self, smtp: smtplib.SMTP, last: bytes) -> tuple[int, bytes]:
         if self.doom.is_due("after-last-byte"):
-            smtp.send(b"\r\n.\r\n")
+            smtp.send(last)
             time.sleep(random.choice((0, 0.002, 0.05)))  # before or after the server took it
             self.doom.die(None)
-        return super()._hand_over(smtp)
+        return super()._hand_over(smtp, last)
 
 
 class DoomedSender(Sender):
