@@ -7,7 +7,7 @@ ones wait until nobody is in line.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Row, Select, exists, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
@@ -15,17 +15,28 @@ from sqlalchemy.orm import Session
 
 from app.db import now
 from app.mail import N_
+from app.tasks import lifecycle
 from app.tasks.books import Used
 from app.tasks.lifecycle.held import ready
 from app.tasks.limit import Limit, in_stretch, lasts, turn, with_one
 from app.tasks.model import Delivery, DeliveryStatus, Task, TaskStatus
 
-COLUMNS: tuple[Any, ...] = (Used.name, Used.uses, Used.line, Used.again, Used.most)
+COLUMNS: tuple[Any, ...] = (Used.name, Used.uses, Used.line, Used.early, Used.most)
 
 LIMITED = N_("A limit on how much is sent is reached. It goes on by itself.")
+IN_LINE = N_("The limit {limit} is reached. It goes on by itself when its turn comes.")
 
 LONG = 10.0
 """Seconds; a wait that is shorter is no news: at "10/second" there is one every second."""
+
+SLACK = 0.05
+"""Seconds in each of its stretches that a line is slower than its limit: a machine that was late makes up for it."""
+
+AWAITED = 3.0
+"""Seconds after its new place for which others wait for who came too early for its first: it may be cancelled."""
+
+LATE = 0.25
+"""Seconds after which it is looked again whether it has come."""
 
 
 @dataclass(frozen=True)
@@ -39,55 +50,102 @@ class Room:
     domains: dict[str, float] = field(default_factory=dict)
 
 
-def ask(db: Session, limits: Sequence[Limit], has_waited: bool, in_line: bool, others_wait: bool = False) -> float:
-    """Count one message on each of these limits: 0.0. Where one of them is reached, none counts it: returns the seconds
-    until its turn, which is its place in the line if it waits `in_line`. `has_waited`: it comes from there;
-    `others_wait`: some were just given places, and are still in the asker's hands.
+@dataclass(frozen=True)
+class Asker:
+    """A message of this task that would be handed over. `in_line`: it waits there, if there is no room; `has_waited`:
+    it comes from there; `others_wait`: some that were just given places are in the same hand still.
+    """
+
+    task_id: int
+    has_waited: bool = False
+    in_line: bool = False
+    others_wait: bool = False
+
+
+class Wait(NamedTuple):
+    """Seconds until its turn, when that is, and the limit that it waits for."""
+
+    seconds: float
+    at: datetime
+    limit: Limit
+
+    @property
+    def why(self) -> str:
+        return IN_LINE.format(limit=self.limit)
+
+
+def ask(db: Session, limits: Sequence[Limit], asker: Asker) -> Wait | None:
+    """Count one message on each of these limits. Where one of them is reached, none counts it: returns the wait, until
+    its place in the line where it waits there.
     """
     found = _rows(db, limits)
     limits = _as_agreed(limits, found)
     moment = _moment(db)  # after the rows are ours
     free = {limit: turn(limit, found[limit.name].uses, moment) for limit in limits}
-    turns = {limit: max(at, _behind(found[limit.name], has_waited, others_wait)) for limit, at in free.items()}
-    end = max(turns.values())
-    if end > max(moment, *free.values()) and not others_wait and not db.scalar(_somebody_waits(end - moment)):
+    places = {limit: max(free[limit], _place(limit, found[limit.name], moment, asker)) for limit in limits}
+    end = max(places.values())
+    in_vain = end > max(free.values()) and not asker.has_waited and not asker.others_wait
+    if in_vain and not db.scalar(_somebody_waits(end - moment)):
         # Whoever was in line has been cancelled, or sent by hand.
-        db.execute(update(Used).where(Used.name.in_([limit.name for limit in limits])).values(line=0.0, again=0.0))
-        turns, found = free, _rows(db, limits)
-    last = max(limits, key=lambda limit: turns[limit])
-    if (at := turns[last]) > moment:
-        # A place in no other line: there it may be over tomorrow, and here in a second.
-        return (_place(db, last, found[last.name], at, has_waited) if in_line else at) - moment
+        db.execute(update(Used).where(Used.name.in_([limit.name for limit in limits])).values(line=0.0, early={}))
+        places = free
+    last = max(limits, key=lambda limit: places[limit])
+    if (at := places[last]) > moment:
+        if asker.in_line:  # and in no other one: there it may be over tomorrow, and here in a second
+            _give_place(db, found[last.name], at, moment, asker)
+        return Wait(at - moment, datetime.fromtimestamp(at, UTC), last)
     for limit in limits:
-        uses = with_one(limit, found[limit.name].uses, moment)
-        db.execute(update(Used).where(Used.name == limit.name).values(uses=uses))
-    return 0.0
+        row = found[limit.name]
+        early = {task: place for task, place in _early(row, moment).items() if task != asker.task_id}
+        uses = with_one(limit, row.uses, moment)
+        db.execute(update(Used).where(Used.name == limit.name).values(uses=uses, early=early))
+    return None
 
 
-def _behind(row: Row[Any], has_waited: bool, others_wait: bool) -> float:
-    """The place behind which it comes: the end of the line, or if it comes from there, that of the others in hand."""
-    if has_waited:
-        return float(row.again) if others_wait else 0.0
-    return _end(row)
+def _place(limit: Limit, row: Row[Any], moment: float, asker: Asker) -> float:
+    """The next one in the line; of who comes from there, after those who came before it, too early. 0.0: at once."""
+    if not asker.has_waited:
+        end = _end(row, moment)
+        return end + (lasts(limit) + SLACK) / limit.most if end else 0.0
+    before = sorted(place for task, place in _early(row, moment).items() if task < asker.task_id)
+    uses = row.uses
+    for place in before:
+        uses = with_one(limit, uses, max(place, moment))
+    return max(turn(limit, uses, moment), moment + LATE, *before) if before else 0.0
 
 
-def _end(row: Row[Any]) -> float:
-    """Of the line."""
-    return float(max(row.line, row.again))
+def _early(row: Row[Any], moment: float) -> dict[int, float]:
+    """Their places, by task, who came too early for their first, and are awaited."""
+    return {int(task): place for task, place in row.early.items() if place > moment - AWAITED}
 
 
-def _place(db: Session, limit: Limit, row: Row[Any], at: float, has_waited: bool) -> float:
-    """The next one in the line; who comes a moment too early for its own goes before all who have not had theirs."""
-    apart = lasts(limit) / limit.most
-    at = max(at, (row.again if has_waited else _end(row)) + apart)
-    db.execute(update(Used).where(Used.name == limit.name).values(**{"again" if has_waited else "line": at}))
-    return at
+def _end(row: Row[Any], moment: float) -> float:
+    """Of the line: 0.0 where it is over."""
+    end = max([row.line, *_early(row, moment).values()])
+    return float(end) if end > moment else 0.0
+
+
+def _give_place(db: Session, row: Row[Any], at: float, moment: float, asker: Asker) -> None:
+    """In the line, or if it comes from there a moment too early, before all who have not had their places."""
+    given = {"early": {**_early(row, moment), asker.task_id: at}} if asker.has_waited else {"line": at}
+    db.execute(update(Used).where(Used.name == row.name).values(given))
 
 
 def _somebody_waits(seconds: float) -> Select[bool]:
     """Whether anybody has a place in a line within so many seconds."""
-    waits = Task.status == TaskStatus.QUEUED, Task.rung_at.is_(None), Task.due_at > now(), Task.why == LIMITED
+    waits = Task.status == TaskStatus.QUEUED, Task.rung_at.is_(None), Task.due_at > now(), _is_limited()
     return select(exists().where(*waits, Task.due_at <= now(seconds + 1)))
+
+
+def _is_limited() -> ColumnElement[bool]:
+    """Whether a limit is what a task waits for."""
+    begins = IN_LINE.partition("{")[0]
+    return or_(Task.why == LIMITED, func.substr(Task.why, 1, len(begins)) == begins)
+
+
+def waiting() -> Select[int]:
+    """The ids of the tasks that wait for a limit."""
+    return lifecycle.waiting(_is_limited())
 
 
 def agree(db: Session, limits: Sequence[Limit]) -> bool:
@@ -96,7 +154,7 @@ def agree(db: Session, limits: Sequence[Limit]) -> bool:
     if agreed(db) == {limit.name: limit.most for limit in limits}:
         return False
     _rows(db, limits)
-    db.execute(update(Used).values(line=0.0, again=0.0, most=None))
+    db.execute(update(Used).values(line=0.0, early={}, most=None))
     for limit in limits:
         db.execute(update(Used).where(Used.name == limit.name).values(most=limit.most))
     return True
@@ -117,7 +175,8 @@ def room(db: Session, limits: Sequence[Limit]) -> Room:
     most, waits = Room.most, dict.fromkeys([limit.domain for limit in limits], 0.0)
     for limit in limits:
         if row := found.get(limit.name):
-            waits[limit.domain] = max(waits[limit.domain], max(turn(limit, row.uses, moment), _end(row)) - moment)
+            until = max(turn(limit, row.uses, moment), _end(row, moment))
+            waits[limit.domain] = max(waits[limit.domain], until - moment)
         if not limit.domain:
             most = min(most, limit.most - (sum(in_stretch(limit, row.uses, moment).values()) if row else 0))
     return Room(most, waits.pop("", 0.0), {domain: wait for domain, wait in waits.items() if wait})
@@ -135,7 +194,7 @@ def _rows(db: Session, limits: Sequence[Limit]) -> dict[str, Row[Any]]:
     if len(found) == len(limits):
         return found
     kind = sqlite if db.connection().dialect.name == "sqlite" else postgresql
-    missing = [{"name": limit.name, "uses": {}, "line": 0.0, "again": 0.0} for limit in sorted(limits)]
+    missing = [{"name": limit.name, "uses": {}, "line": 0.0, "early": {}} for limit in sorted(limits)]
     db.execute(kind.insert(Used).values(missing).on_conflict_do_nothing())
     return {row.name: row for row in db.execute(chosen)}
 
@@ -183,6 +242,6 @@ def reached(db: Session) -> list[tuple[Limit, datetime]]:
     for row in rows:
         domain, _, seconds = row.name.rpartition("/")
         limit = Limit(domain, row.most, int(seconds))
-        if (until := max(turn(limit, row.uses, moment), _end(row))) > moment + LONG:
+        if (until := max(turn(limit, row.uses, moment), _end(row, moment))) > moment + LONG:
             found.append((limit, datetime.fromtimestamp(until, UTC)))
     return sorted(found)

@@ -5,7 +5,7 @@ is away, the timekeeper and the reconciler find the row.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -89,7 +89,7 @@ class Actions:
         request = await asyncio.to_thread(self._checked, request)
         task = await asyncio.to_thread(self._edit, task_id, request, seen, changed)
         if task:
-            self._tell(partial(self._ring_anew, task))
+            self._teller.tell(partial(self._ring_anew, task))
         return task
 
     def _edit(self, task_id: int, request: Request, seen: lifecycle.Version, changed: list[str]) -> Task | None:
@@ -114,7 +114,7 @@ class Actions:
             moved = (await db.execute(lifecycle.cancel(task_id, by))).first()
         if moved is None:
             return None
-        self._tell(partial(self.rings.take_back, [ringing_of(moved)]))
+        self._teller.tell(partial(self.rings.take_back, [ringing_of(moved)]))
         return Undo(task_id, moved.attempt, moved.due_at, cancelled_at=moved.ended_at)
 
     async def undo(self, task_id: int, by: str) -> bool:
@@ -122,7 +122,7 @@ class Actions:
         async with self.database.writing() as db:
             moved = (await db.execute(lifecycle.undo(task_id, by))).first()
         if moved:
-            self._tell(partial(self.rings.take_back, [ringing_of(moved)]))
+            self._teller.tell(partial(self.rings.take_back, [ringing_of(moved)]))
         return moved is not None
 
     async def reschedule(self, task_id: int, due_at: datetime, zone: str | None, by: str) -> Undo | None:
@@ -137,7 +137,7 @@ class Actions:
             if moved:
                 await db.execute(lifecycle.requeue_failed(task_id))
         if moved:
-            self._tell(partial(self.rings.ring, [ringing_of(moved)]))
+            self._teller.tell(partial(self.rings.ring, [ringing_of(moved)]))
         return moved is not None
 
     async def send_now(self, task_id: int, by: str, wait: float) -> Undo | None:
@@ -152,7 +152,7 @@ class Actions:
                 await db.execute(lifecycle.hurry_deliveries(task_id))  # they may have places in the line of a limit
         if was is None or moved is None:
             return None
-        self._tell(partial(self.rings.enter, [(ringing_of(moved), moved.due_at)]))
+        self._teller.tell(partial(self.rings.enter, [(ringing_of(moved), moved.due_at)]))
         return Undo(task_id, moved.attempt, moved.due_at, was=lifecycle.Plan(*was))
 
     async def restore(self, undo: Undo, by: str) -> Row[Any] | None:
@@ -163,7 +163,7 @@ class Actions:
             if moved and undo.was is None:
                 await db.execute(lifecycle.requeue_cancelled(undo.task_id))
         if moved and not moved.held:
-            self._tell(partial(self.rings.enter, [(ringing_of(moved), moved.due_at)]))
+            self._teller.tell(partial(self.rings.enter, [(ringing_of(moved), moved.due_at)]))
         return moved
 
     async def decide(
@@ -183,11 +183,8 @@ class Actions:
                 await db.execute(lifecycle.tally(task_id))
         except _Nothing:  # whoever decided first has moved it; what was begun here is rolled back
             return False
-        self._tell(partial(self.rings.ring, [ringing_of(moved)]))
+        self._teller.tell(partial(self.rings.ring, [ringing_of(moved)]))
         return True
-
-    def _tell(self, message: Callable[[], None]) -> None:
-        self._teller.tell(message)
 
     async def close(self) -> None:
         """Wait for what is being stored, and for what is being told, but not for long."""

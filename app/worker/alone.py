@@ -32,6 +32,8 @@ LEFT = "left to others"
 LET_IN = 0.5
 """Seconds within one task, after which small ones go first."""
 
+AT_ONCE = 1e-6
+"""A wait, in seconds, that is none."""
 
 APART = 1.0
 """Seconds at least for which a task that waits for a limit is given back: two of them do not chase each other."""
@@ -60,16 +62,14 @@ class Alone:
         """Send it, until all of it has ended, or it is to be let go of."""
         if not (held := self.held):
             return
-        batch, let_in = self._batch, time.monotonic()
+        batch = self._batch
         with log.task_context(task=held.task.id, attempt=held.task.attempt), self.process.renewal.of([held]):
             while batch or held.wait:
                 if held.wait:
                     self.process.stopping.wait(min(held.wait, LET_IN))
                     held.others = self.process.let_in()  # whose turn has come before what is left of this one
+                    held.let_in = time.monotonic()
                 batch = self._turn(held, [*self._hand_over(held, batch)])
-                if batch and time.monotonic() - let_in > LET_IN:
-                    self.process.let_in()
-                    let_in = time.monotonic()
         self.held = None
         if held.result == LEFT and time.monotonic() - held.begun > TURN:
             self._call(held)  # it has had its turn, and may come back to it
@@ -120,6 +120,9 @@ class Alone:
             self._let_go_in_trouble(db, held, held.trouble)
             return []
         why, room = self._why_to_stop(db, held), self.process.limited.room(db)
+        if not why and time.monotonic() - held.let_in > LET_IN:
+            self._wait(db, held, done, AT_ONCE, PATIENCE)  # nothing is marked then: it could be lost meanwhile
+            return []
         if not why:
             marked = [] if room.wait else self._mark(db, held, done, room)
             if marked or held.result:
@@ -193,7 +196,7 @@ class Alone:
                 yield Handed(delivery, None)
                 continue
             self.process.stopping.wait(held.gap)
-            if domain_of(delivery.address) in reached or self.process.limited.ask(delivery):
+            if domain_of(delivery.address) in reached or self.process.limited.ask(held.task.id, delivery):
                 reached.add(domain_of(delivery.address))
                 yield Handed(delivery, None)
                 continue

@@ -13,6 +13,7 @@ from app.mail.addresses import Mailbox
 from app.mail.outcome import Kind, Outcome
 from app.mail.transport import Connection
 from app.tasks import faults
+from app.tasks.limits import Wait
 from app.tasks.model import DeliveryStatus, OnUnknown
 from app.tasks.retries import LAST_ATTEMPT, wait_for_delivery
 from app.worker.hold import Hold
@@ -25,14 +26,13 @@ Batch = Sequence[Row[Any]]
 class Handed:
     """A delivery that was marked, and what became of it; no outcome: it was not handed over after all.
 
-    `digest` is the SHA-256 of the message, where there was one; `wait` are the seconds until it is its turn, where that
-    has not come.
+    `digest` is the SHA-256 of the message, where there was one; `wait` is for its turn, where that has not come.
     """
 
     delivery: Row[Any]
     outcome: Outcome | None
     digest: bytes | None = None
-    wait: float = 0.0
+    wait: Wait | None = None
 
 
 def hand_over(held: Hold, delivery: Row[Any], connection: Connection, envelope_from: str) -> Handed:

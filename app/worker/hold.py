@@ -48,7 +48,8 @@ class Hold:
     gap: float = 0.0  # seconds to leave between two messages
     wait: float = 0.0  # seconds until there is room for more of it
     taken_over: bool = False  # by somebody else, as the last renewal found
-    others: bool = False  # whether large tasks wait for their turn while this one waits for room
+    let_in: float = field(default_factory=time.monotonic)  # when small ones were last let in, or it was begun
+    others: bool = False  # whether large tasks waited for their turn then
     trouble: Outcome | None = None
     edition: Edition | Mistake = field(init=False)  # what its next messages are written from, or why they can't be
 

@@ -12,7 +12,7 @@ from app.db import Database
 from app.tasks import lifecycle, limits
 from app.tasks.limit import Limit
 from app.tasks.limits import LIMITED as LIMITED
-from app.tasks.limits import Room
+from app.tasks.limits import Asker, Room, Wait
 from app.worker.hold import Hold, persist
 
 MANY = 1000
@@ -37,7 +37,7 @@ class Limited:
         def begin(db: Session) -> None:
             if not limits.agree(db, self.limits):
                 return
-            waiting = db.scalars(lifecycle.waiting(LIMITED)).all()
+            waiting = db.scalars(limits.waiting()).all()
             for first in range(0, len(waiting), MANY):
                 some = waiting[first : first + MANY]
                 db.execute(lifecycle.hurry(some))
@@ -59,15 +59,15 @@ class Limited:
             waits.append((due - now).total_seconds())
         return min(waits, default=0.0)
 
-    def ask(self, delivery: Row[Any], in_line: bool = False, others_wait: bool = False) -> float:
-        """Before its message is handed over: 0.0 if it may be, and is counted; else the seconds until its turn."""
+    def ask(self, task_id: int, delivery: Row[Any], in_line: bool = False, others_wait: bool = False) -> Wait | None:
+        """Before its message is handed over: None if it may be, and is counted; else how long it waits for its turn."""
         concerned = [limit for limit in self.limits if limit.is_for(delivery.address)]
         if not concerned:
-            return 0.0
-        has_waited = delivery.due_at is not None
-        ask = partial(limits.ask, limits=concerned, has_waited=has_waited, in_line=in_line, others_wait=others_wait)
+            return None
+        asker = Asker(task_id, delivery.due_at is not None, in_line, others_wait)
+        ask = partial(limits.ask, limits=concerned, asker=asker)
         wait = persist(self.database, ask)
-        if has_waited and 0 < wait <= SHORT:
-            time.sleep(wait)  # it came a moment too early: to give it back would take longer, and let others by
+        if asker.has_waited and wait and wait.seconds <= SHORT:
+            time.sleep(wait.seconds)  # it came a moment too early: to give it back would take longer
             wait = persist(self.database, ask)
         return wait

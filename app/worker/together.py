@@ -18,7 +18,6 @@ from app.tasks import lifecycle, sender
 from app.worker import trouble
 from app.worker.handed import Handed, hand_over, record, with_faults
 from app.worker.hold import STOPPED, WAITS, Hold, persist
-from app.worker.limited import LIMITED
 
 if TYPE_CHECKING:
     from app.worker.sender import Sender
@@ -97,7 +96,10 @@ class Together:
         ]
         if waiting := [*holds.keys() - {one.held.task.id for one in marked}]:
             db.execute(lifecycle.settle_together(waiting, token, WAITS))
-        return sorted(marked, key=lambda one: task_ids.index(one.held.task.id))
+        marked.sort(key=lambda one: task_ids.index(one.held.task.id))
+        waited = iter(sorted((one for one in marked if one.delivery.due_at), key=lambda one: one.held.task.id))
+        # Of those who come from a line, the first is first, though its place was put off and those of others were not.
+        return [next(waited) if one.delivery.due_at else one for one in marked]
 
     def _hand_over(self, marked: Sequence[One]) -> list[One]:
         done: list[One] = []
@@ -107,7 +109,7 @@ class Together:
                 in_trouble = done and done[-1].held.trouble
                 if not in_trouble and not one.held.lost and not self.process.stopping.is_set():
                     others_wait = any(each.handed.wait for each in done if each.handed)
-                    wait = self.process.limited.ask(one.delivery, in_line=True, others_wait=others_wait)
+                    wait = self.process.limited.ask(one.held.task.id, one.delivery, True, others_wait)
                     handed = Handed(one.delivery, None, wait=wait) if wait else self._hand_over_one(one)
                 if handed.outcome and handed.outcome.kind is Kind.trouble:
                     one.held.trouble, handed = handed.outcome, Handed(one.delivery, None)
@@ -131,16 +133,14 @@ class Together:
         trouble.note(db, [one.outcome for one in done if one.outcome], bool(in_trouble))
         untouched = [one for one in done if not one.outcome]
         for one in untouched:
-            wait = one.handed.wait if one.handed else 0.0
-            db.execute(lifecycle.put_back(one.held.task.id, token, [one.delivery.id], wait or None))
+            due_at = one.handed.wait.at if one.handed and one.handed.wait else None
+            db.execute(lifecycle.put_back(one.held.task.id, token, [one.delivery.id], due_at))
         if in_trouble and not self.process.stopping.is_set():
             trouble.give_back(db, [one.held for one in untouched], in_trouble)
             untouched = []
-        limited = [one.held.task.id for one in done if one.handed and one.handed.wait]
-        others = [one.held.task.id for one in done if one.held.task.id not in limited]
-        return [
-            row
-            for ids, why in ((limited, LIMITED), (others, STOPPED if untouched else WAITS))
-            if ids
-            for row in db.execute(lifecycle.settle_together(ids, token, why))
-        ]
+        by_reason: dict[str, list[int]] = {}
+        for one in done:
+            wait = one.handed.wait if one.handed else None
+            why = wait.why if wait else STOPPED if untouched else WAITS
+            by_reason.setdefault(why, []).append(one.held.task.id)
+        return [row for why, ids in by_reason.items() for row in db.execute(lifecycle.settle_together(ids, token, why))]

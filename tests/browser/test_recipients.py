@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from playwright.sync_api import FilePayload, Page, expect
+from playwright.sync_api import FilePayload, Page, Route, expect
 
 from tests.browser.conftest import NewPage
 
@@ -187,3 +187,21 @@ def test_another_column_is_chosen_for_a_field_and_the_preview_follows(new_page: 
     expect(page.locator("#unused")).to_have_count(0)
     page.reload()
     expect(page.locator("[id='columns.name']")).to_have_value("별명")
+
+
+@pytest.mark.parametrize("width", [320, 1280])
+@pytest.mark.parametrize("language", ["en", "ko"])
+def test_nothing_jumps_away_when_people_are_counted(new_page: NewPage, language: str, width: int) -> None:
+    page = compose(new_page(width=width), language)
+    held: list[Route] = []
+    page.route("**/compose*", lambda route: held.append(route))
+    places = "() => ['#file', '#template', 'iframe[name=preview]'].map(each => document.querySelector(each)?.offsetTop)"
+    page.locator("#adding").fill("a@example.com,")
+    expect(page.locator(".chip")).to_have_count(1)
+    expect(page.locator("#counted")).to_contain_text({"en": "Nobody yet", "ko": "아직 없습니다"}[language])
+    before = page.evaluate(places)
+    page.unroute_all()
+    for route in held:
+        route.continue_()
+    expect(page.locator("#counted b")).to_have_text(re.compile("1"))
+    assert page.evaluate(places) == before

@@ -4,6 +4,7 @@ import json
 import socket
 import subprocess
 import urllib.request
+from http.client import HTTPException
 from itertools import count
 from urllib.error import URLError
 
@@ -39,7 +40,7 @@ class Asked:
         try:
             with urllib.request.urlopen(request, timeout=20) as answer:
                 task_id = int(json.load(answer)["id"])
-        except (URLError, OSError, ValueError):
+        except (URLError, OSError, HTTPException, ValueError):  # none, or half of one
             return None
         self.stage.acknowledged.add(task_id)
         return task_id

@@ -21,7 +21,7 @@ class Effect:
 
     kill: Kill
     task: int | None = None
-    held: int | None = None  # the task whose lease was lost; a timekeeper may die over another one
+    held: tuple[int, ...] = ()  # the tasks whose leases were lost; a timekeeper may die over another one
     unknown: int = 0
     recovery: float | None = None
 
@@ -34,10 +34,10 @@ def effects(book: Book, kills: list[Kill]) -> tuple[list[Effect], list[Broken]]:
 
 def _effect(book: Book, kill: Kill) -> Effect:
     effect = Effect(kill, kill.task)
-    if kill.pid is not None and (hit := _hit(book, kill)):
-        claimed, released = hit
-        effect.task, effect.held = kill.task or claimed.task, claimed.task
-        effect.unknown = len(_unknowns(book, released))
+    if kill.pid is not None and (hits := [*_hits(book, kill)]):
+        effect.held = tuple(released.task for released in hits)
+        effect.task = kill.task or effect.held[0]
+        effect.unknown = sum(len(_unknowns(book, released)) for released in hits)
     if effect.task is not None:
         after = [event for event in book.moves.get(effect.task, []) if event.at >= kill.at]
         again = [e.at for e in after if e.after == "started" or (e.after == "failed" and e.who == "reconciler")]
@@ -45,18 +45,15 @@ def _effect(book: Book, kill: Kill) -> Effect:
     return effect
 
 
-def _hit(book: Book, kill: Kill) -> tuple[Event, Event] | None:
-    """The claim that the killed worker held, and the event by which its task was taken from it; where others shared
-    the task, that event is both.
-    """
+def _hits(book: Book, kill: Kill) -> Iterator[Event]:
+    """The events by which tasks that the killed worker held were taken from it: a large one, and several small ones."""
     for events in book.moves.values():
         for claimed, then in pairwise(events):
             if then.why == GONE and then.who.endswith(f":{kill.pid}"):
-                return then, then
+                yield then
             is_its = claimed.after == "started" and claimed.who.endswith(f":{kill.pid}")
             if is_its and then.who == "reconciler" and claimed.at <= kill.at + 0.05:
-                return claimed, then
-    return None
+                yield then
 
 
 def _unknowns(book: Book, released: Event) -> list[Event]:
@@ -81,7 +78,7 @@ def _too_much(found: list[Effect]) -> Iterator[Broken]:
 
 def _unexplained(book: Book, found: list[Effect]) -> Iterator[Broken]:
     """Leases lost and messages unknown, though nobody was killed and nothing disturbed."""
-    hit = Counter(effect.held for effect in found)
+    hit = Counter(task for effect in found for task in effect.held)
     disturbed = [(e.kill.at, e.kill.until + AFTERMATH) for e in found if e.kill.point.window and e.kill.until]
     for task, events in book.moves.items():
         taken = [event for event in events if event.before == "started" and _is_taken(event)]

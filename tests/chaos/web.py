@@ -20,9 +20,9 @@ from app.web.actions import Actions
 
 
 class DoomedActions(Actions):
-    """Whoever would tell Redis of a task has committed it."""
+    """Whoever would ring for a task has committed it."""
 
-    def _tell(self, message: Any) -> None:
+    def _ring(self, tasks: Any) -> None:
         note = {"pid": os.getpid(), "at": time.time(), "point": "web-ring", "task": None}
         with Path("kills").open("a") as file:
             file.write(json.dumps(note) + "\n")

@@ -106,7 +106,7 @@ class DoomedAlone(Alone):
     def _turn(self, held: Any, handed: Any) -> Any:
         self.process.doom.reach("after-reply", held.task.id)
         batch = super()._turn(held, handed)
-        if not batch:
+        if not batch and not held.wait:
             self.process.doom.reach("after-settle", held.task.id)
         return batch
 
@@ -116,7 +116,8 @@ class DoomedAlone(Alone):
         if not claiming:
             self.process.doom.reach("in-record", held.task.id)
         batch: list[Row[Any]] = [*super()._next(db, held, done)]
-        self.process.doom.reach("in-claim" if claiming else "in-mark" if batch else "in-settle", held.task.id)
+        if not held.wait:
+            self.process.doom.reach("in-claim" if claiming else "in-mark" if batch else "in-settle", held.task.id)
         return batch
 
 
@@ -124,17 +125,17 @@ class DoomedTogether(Together):
     """The same for tasks of one recipient each."""
 
     process: DoomedSender
-    in_hand = False  # whether some message may be in flight: recorded in the same transaction, or of a large task
+    in_hand = False  # whether some message may be in flight: it is recorded in the same transaction
 
     def _turn(self, done: Any, rung: Any) -> Any:
         doom = self.process.doom
-        self.in_hand = bool(done) or self.process.alone.held is not None
+        self.in_hand = bool(done)
         if done:
             doom.reach("after-reply", done[0].held.task.id)
         marked, left = super()._turn(done, rung)
         if marked:
             doom.reach("after-claim", marked[0].held.task.id)
-        elif done and self.process.alone.held is None:  # within a large task, some of that is in hand
+        elif done:
             doom.reach("after-settle", done[0].held.task.id)
         return marked, left
 

@@ -76,7 +76,7 @@ async def test_a_limit_that_is_reached_is_named_until_there_is_room(person: Clie
     for _ in range(2):
         assert WELL in await page_of(person, "/charts")
         with database.writing() as db:
-            assert limits.ask(db, [hourly, quick], has_waited=False, in_line=True) == 0.0
+            assert limits.ask(db, [hourly, quick], limits.Asker(1, in_line=True)) is None
     page = await page_of(person, "/charts")
     assert WELL not in page
     assert "The limit gmail.com=2/hour is reached: mail waits for its turn, and goes on by itself." in page

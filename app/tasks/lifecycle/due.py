@@ -44,9 +44,9 @@ def promote(limit: int = 1000, task_id: int | None = None) -> Move:
     )
 
 
-def waiting(why: str) -> Select[int]:
-    """The ids of the queued tasks that wait for a moment that is still to come, because of this."""
-    which = Task.status == TaskStatus.QUEUED, Task.rung_at.is_(None), Task.due_at > now(), Task.why == why
+def waiting(whose: ColumnElement[bool]) -> Select[int]:
+    """The ids of such queued tasks that wait for a moment that is still to come."""
+    which = Task.status == TaskStatus.QUEUED, Task.rung_at.is_(None), Task.due_at > now(), whose
     return select(Task.id).where(*which).order_by(Task.id).with_for_update(skip_locked=True)
 
 

@@ -1,6 +1,7 @@
 """The moves of the worker that holds a task: every one of them names its lease."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from functools import cache
 from typing import Any, cast
 
@@ -166,10 +167,8 @@ def _record() -> Statement:
     )
 
 
-def put_back(task_id: int, token: str, delivery_ids: list[int], wait: float | None = None) -> Update:
-    """sending → queued for what was marked and then not handed over; the attempt does not count. With `wait`, it is due
-    in so many seconds.
-    """
+def put_back(task_id: int, token: str, delivery_ids: list[int], due_at: datetime | None = None) -> Update:
+    """sending → queued for what was marked and then not handed over; the attempt does not count."""
     return delivery(
         Delivery.id.in_(delivery_ids),
         Delivery.task_id == task_id,
@@ -179,6 +178,6 @@ def put_back(task_id: int, token: str, delivery_ids: list[int], wait: float | No
         status=DeliveryStatus.QUEUED,
         attempt=Delivery.attempt - 1,
         written_at=None,
-        due_at=Delivery.due_at if wait is None else now(wait),
+        due_at=due_at or Delivery.due_at,
         updated_at=now(),
     )

@@ -4,6 +4,7 @@ import re
 
 from app.mail import N_, outcome, templates
 from app.mail.said import explain
+from app.tasks import limits
 from app.tasks.model import Delivery, DeliveryStatus, Task
 from app.web.i18n import gettext, reason, relative
 
@@ -21,7 +22,7 @@ SOON = N_("It is tried again as soon as its task goes on.")
 _PLACE = re.compile(r"\\{(\w+)\\}")
 _OWN_WORDS = [
     (text, re.compile(_PLACE.sub(r"(?P<\1>.+)", re.escape(text)), re.DOTALL))
-    for text in (*outcome.OWN_WORDS, *templates.OWN_WORDS)
+    for text in (*outcome.OWN_WORDS, *templates.OWN_WORDS, limits.IN_LINE)
 ]
 
 
