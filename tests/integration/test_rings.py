@@ -34,6 +34,16 @@ def test_a_ring_carries_the_task_and_the_attempt_and_nothing_else(rings: Rings) 
     assert rings.waiting() == {"high": 1, "default": 0, "low": 0}
 
 
+def test_one_that_rings_again_lasts_as_do_those_that_ring_with_it(rings: Rings) -> None:
+    """RQ keeps a job that has ended for a while only."""
+    rings.redis.hset("rq:job:task-1-1", mapping={"status": "finished", "result": "old"})
+    rings.redis.expire("rq:job:task-1-1", 500)
+    rings.ring([(1, 1, "low"), (2, 1, "low")])
+    for key in ("rq:job:task-1-1", "rq:job:task-2-1"):
+        assert rings.redis.ttl(key) == -1
+        assert rings.redis.hget(key, "result") is None
+
+
 def test_what_is_to_go_first_keeps_its_order(rings: Rings) -> None:
     rings.ring([(1, 0, "low")])
     rings.ring([(2, 0, "low"), (3, 0, "low")], first=True)

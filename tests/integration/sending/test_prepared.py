@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from sqlalchemy import (  # fmt: skip
+from sqlalchemy import (
     JSON,
     Boolean,
     Column,
@@ -18,6 +18,7 @@ from sqlalchemy import (  # fmt: skip
     Table,
     Update,
     bindparam,
+    create_engine,  # fmt: skip
     func,
     insert,
     literal,
@@ -205,6 +206,28 @@ def test_a_server_that_ends_the_connection_is_an_error_and_the_next_one_is_new(o
     assert caught.value.connection_invalidated
     with office.database.reading() as db:
         assert db.scalar(named(GIVEN["name"]))
+
+
+def test_a_server_that_ends_all_connections_is_one_error_and_not_one_for_each(office: Office) -> None:
+    if office.database.engine.dialect.name == "sqlite":
+        pytest.skip("SQLite has no server")
+    put(office)
+
+    def read() -> Any:
+        with office.database.reading() as db:
+            return db.scalar(named(GIVEN["name"]))
+
+    with office.database.reading() as one, office.database.reading() as other:  # two wait in the pool after this
+        assert one.scalar(named(GIVEN["name"])) == other.scalar(named(GIVEN["name"]))
+        ended = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"
+        pids = [db.scalar(text("SELECT pg_backend_pid()")) for db in (one, other)]
+    elsewhere = create_engine(office.database.engine.url)
+    with elsewhere.connect() as third:
+        third.execute(text(f"{ended} AND pid IN ({pids[0]}, {pids[1]})"))
+    elsewhere.dispose()
+    with pytest.raises(OperationalError):
+        read()
+    assert [read() for _ in range(3)] == [read()] * 3
 
 
 @pytest.mark.parametrize("begins", [True, False], ids=["after another statement", "alone"])
