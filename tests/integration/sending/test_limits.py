@@ -229,6 +229,8 @@ def test_who_came_before_is_not_overtaken_by_one_whose_place_was_not_put_off(off
     assert comes(4), "others are first"
     assert comes(2) is None
     assert comes(3), "there is no room"
+    is_over()
+    assert comes(3) is None, "nobody waits for one that is gone"
 
 
 def test_who_is_put_off_and_does_not_come_is_not_awaited_for_long(office: Office) -> None:
