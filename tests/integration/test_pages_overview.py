@@ -81,7 +81,7 @@ async def test_a_limit_that_is_reached_is_named_until_there_is_room(person: Clie
     assert WELL not in page
     assert "The limit gmail.com=2/hour is reached: mail waits for its turn, and goes on by itself." in page
     assert "3/second" not in page
-    until = datetime.fromisoformat(re.findall(r'New mail waits until: <time datetime="([^"]*)"', page)[0])
+    until = datetime.fromisoformat(re.findall(r'New mail to gmail.com waits until: <time datetime="([^"]*)"', page)[0])
     assert timedelta(minutes=59) < until - datetime.now(UTC) < timedelta(minutes=63)
     assert "발송 한도 gmail.com=2/hour에 닿았습니다." in await page_of(person, "/charts?lang=ko")
     with database.writing() as db:
