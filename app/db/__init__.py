@@ -172,6 +172,7 @@ def _sqlite_connected(connection: DBAPIConnection, _: ConnectionPoolEntry) -> No
     cursor = connection.cursor()
     for setting in (
         f"busy_timeout = {SQLITE_WAITS_MS}",
+        "page_size = 2048",  # of a new file: what a commit writes are the pages that it touches, 15 for one mail
         "journal_mode = WAL",
         "synchronous = FULL",  # acknowledged means stored, also after a power cut
         "foreign_keys = ON",
