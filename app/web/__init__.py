@@ -32,7 +32,7 @@ from app.mail.templates import Templates
 from app.ring import Rings, connect
 from app.web.actions import Actions
 from app.web.compress import compress
-from app.web.incoming import Id, Request
+from app.web.incoming import Id, Request, Site
 from app.web.live.watch import Watch
 from app.web.rendering import Pages
 
@@ -63,7 +63,7 @@ def postdate() -> Postdate:
 
 def create_app(settings: Settings, *, rings: Rings | None = None) -> Quart:
     """The web app. It connects nowhere before it serves; `rings` may bring a connection of its own."""
-    app = Quart("app.web", root_path=str(ROOT), template_folder="templates", static_folder="static")
+    app = Site("app.web", root_path=str(ROOT), template_folder="templates", static_folder="static")
     app.config.update(
         POSTDATE=_parts(settings, rings or Rings(connect(settings.redis_url))),
         SECRET_KEY=settings.secret_key,

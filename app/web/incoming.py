@@ -3,11 +3,26 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from quart import Quart
 from quart import Request as QuartRequest
+from quart.wrappers.base import BaseRequestWebsocket
 from werkzeug.datastructures import ImmutableMultiDict, MultiDict, iter_multi_items
-from werkzeug.routing import IntegerConverter, ValidationError
+from werkzeug.exceptions import BadHost
+from werkzeug.routing import IntegerConverter, MapAdapter, ValidationError
 
 LARGEST_ID = 2**63 - 1
+
+
+class Site(Quart):
+    """Whatever name it is called by: one that no host could have finds the same pages."""
+
+    def create_url_adapter(self, request: BaseRequestWebsocket | None) -> MapAdapter | None:
+        try:
+            return super().create_url_adapter(request)
+        except BadHost:
+            assert request  # noqa: S101 (it is the request's)
+            query = request.query_string.decode()
+            return self.url_map.bind("", request.root_path, None, request.scheme, request.method, request.path, query)
 
 
 class Id(IntegerConverter):

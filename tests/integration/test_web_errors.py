@@ -60,6 +60,12 @@ async def test_where_mail_leaves_this_machine_there_is_no_mailbox(settings: Sett
         assert (await app.test_client().get("/sign-in")).status_code == 200
 
 
+@pytest.mark.parametrize("host", ["a..b", ".", "a" * 70 + ".com", "exa mple.com", "a.b:99999"])
+async def test_a_name_that_no_host_could_have_is_no_error_of_ours(person: Client, host: str) -> None:
+    assert (await person.get("/history?status=failed", headers={"Host": host})).status_code == 200
+    assert (await person.get("/nothing", headers={"Host": host})).status_code == 404
+
+
 async def test_a_crowd_of_fields_is_refused_before_anybody_reads_it(settings: Settings) -> None:
     app = create_app(settings)
     async with app.test_app():
