@@ -10,9 +10,7 @@ down_revision = "0013"
 
 def upgrade() -> None:
     op.add_column("limits", sa.Column("early", sa.JSON(), nullable=False, server_default="{}"))
-    op.drop_column("limits", "again")
 
 
 def downgrade() -> None:
-    op.add_column("limits", sa.Column("again", sa.Float(), nullable=False, server_default="0"))
     op.drop_column("limits", "early")

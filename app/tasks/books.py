@@ -141,6 +141,7 @@ class Used(Base):
     name: Mapped[str] = mapped_column(String(320), primary_key=True)
     uses: Mapped[dict[str, int]] = mapped_column(JSON)  # by slot: how many messages
     line: Mapped[float]  # until when single mails wait in line for it: seconds since 1970
+    again: Mapped[float]  # the same of those who came too early, beyond those that `early` has
     early: Mapped[dict[str, float]] = mapped_column(JSON)  # by task: the new places of who came too early
     most: Mapped[int | None]  # what it was when a worker last started; none has it now where this is NULL
 

@@ -1,13 +1,11 @@
-"""The limits (see limit.py) as all workers count on them: in the same rows, which outlive them.
-
-Single mails that find no room wait in line, at the pace of the limit, and each comes back at its own moment; large
-ones wait until nobody is in line.
+"""The limits (see limit.py) as all workers count on them: in the same rows, which outlive them. Large mails wait until
+nobody is in line (see line.py).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Select, exists, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
@@ -18,10 +16,10 @@ from app.mail import N_
 from app.tasks import lifecycle
 from app.tasks.books import Used
 from app.tasks.lifecycle.held import ready
-from app.tasks.limit import Limit, in_stretch, lasts, turn, with_one
+from app.tasks.limit import Limit, in_stretch, turn
 from app.tasks.model import Delivery, DeliveryStatus, Task, TaskStatus
 
-COLUMNS: tuple[Any, ...] = (Used.name, Used.uses, Used.line, Used.early, Used.most)
+COLUMNS: tuple[Any, ...] = (Used.name, Used.uses, Used.line, Used.again, Used.early, Used.most)
 
 LIMITED = N_("A limit on how much is sent is reached. It goes on by itself.")
 IN_LINE = N_("The limit {limit} is reached. It goes on by itself when its turn comes.")
@@ -29,13 +27,10 @@ IN_LINE = N_("The limit {limit} is reached. It goes on by itself when its turn c
 LONG = 10.0
 """Seconds; a wait that is shorter is no news: at "10/second" there is one every second."""
 
-SLACK = 0.05
-"""Seconds in each of its stretches that a line is slower than its limit: a machine that was late makes up for it."""
-
 AWAITED = 3.0
-"""Seconds after its new place for which others wait for who came too early for its first: it may be cancelled."""
+"""Seconds after its new place for which others wait for who came too early for its first."""
 
-LATE = 0.25
+LATE = 0.4
 """Seconds after which it is looked again whether it has come."""
 
 
@@ -50,111 +45,13 @@ class Room:
     domains: dict[str, float] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Asker:
-    """A message of this task that would be handed over. `in_line`: it waits there, if there is no room; `has_waited`:
-    it comes from there; `others_wait`: some that were just given places are in the same hand still.
-    """
-
-    task_id: int
-    has_waited: bool = False
-    in_line: bool = False
-    others_wait: bool = False
-
-
-class Wait(NamedTuple):
-    """Seconds until its turn, when that is, and the limit that it waits for."""
-
-    seconds: float
-    at: datetime
-    limit: Limit
-
-    @property
-    def why(self) -> str:
-        return IN_LINE.format(limit=self.limit)
-
-
-def ask(db: Session, limits: Sequence[Limit], asker: Asker) -> Wait | None:
-    """Count one message on each of these limits. Where one of them is reached, none counts it: returns the wait, until
-    its place in the line where it waits there.
-    """
-    found = _rows(db, limits)
-    limits = _as_agreed(limits, found)
-    moment = _moment(db)  # after the rows are ours
-    free = {limit: turn(limit, found[limit.name].uses, moment) for limit in limits}
-    places = {limit: max(free[limit], _place(limit, found[limit.name], moment, asker)) for limit in limits}
-    end = max(places.values())
-    in_vain = end > max(free.values()) and not asker.has_waited and not asker.others_wait
-    if in_vain and not db.scalar(_somebody_waits(end - moment)):
-        # Whoever was in line has been cancelled, or sent by hand.
-        db.execute(update(Used).where(Used.name.in_([limit.name for limit in limits])).values(line=0.0, early={}))
-        places = free
-    last = max(limits, key=lambda limit: places[limit])
-    if (at := places[last]) > moment:
-        if asker.in_line:  # and in no other one: there it may be over tomorrow, and here in a second
-            _give_place(db, found[last.name], at, moment, asker)
-        return Wait(at - moment, datetime.fromtimestamp(at, UTC), last)
-    for limit in limits:
-        row = found[limit.name]
-        early = {task: place for task, place in _early(row, moment).items() if task != asker.task_id}
-        uses = with_one(limit, row.uses, moment)
-        db.execute(update(Used).where(Used.name == limit.name).values(uses=uses, early=early))
-    return None
-
-
-def _place(limit: Limit, row: Row[Any], moment: float, asker: Asker) -> float:
-    """The next one in the line; of who comes from there, after those who came before it, too early. 0.0: at once."""
-    if not asker.has_waited:
-        end = _end(row, moment)
-        return end + (lasts(limit) + SLACK) / limit.most if end else 0.0
-    before = sorted(place for task, place in _early(row, moment).items() if task < asker.task_id)
-    uses = row.uses
-    for place in before:
-        uses = with_one(limit, uses, max(place, moment))
-    return max(turn(limit, uses, moment), moment + LATE, *before) if before else 0.0
-
-
-def _early(row: Row[Any], moment: float) -> dict[int, float]:
-    """Their places, by task, who came too early for their first, and are awaited."""
-    return {int(task): place for task, place in row.early.items() if place > moment - AWAITED}
-
-
-def _end(row: Row[Any], moment: float) -> float:
-    """Of the line: 0.0 where it is over."""
-    end = max([row.line, *_early(row, moment).values()])
-    return float(end) if end > moment else 0.0
-
-
-def _give_place(db: Session, row: Row[Any], at: float, moment: float, asker: Asker) -> None:
-    """In the line, or if it comes from there a moment too early, before all who have not had their places."""
-    given = {"early": {**_early(row, moment), asker.task_id: at}} if asker.has_waited else {"line": at}
-    db.execute(update(Used).where(Used.name == row.name).values(given))
-
-
-def _somebody_waits(seconds: float) -> Select[bool]:
-    """Whether anybody has a place in a line within so many seconds."""
-    waits = Task.status == TaskStatus.QUEUED, Task.rung_at.is_(None), Task.due_at > now(), _is_limited()
-    return select(exists().where(*waits, Task.due_at <= now(seconds + 1)))
-
-
-def _is_limited() -> ColumnElement[bool]:
-    """Whether a limit is what a task waits for."""
-    begins = IN_LINE.partition("{")[0]
-    return or_(Task.why == LIMITED, func.substr(Task.why, 1, len(begins)) == begins)
-
-
-def waiting() -> Select[int]:
-    """The ids of the tasks that wait for a limit."""
-    return lifecycle.waiting(_is_limited())
-
-
 def agree(db: Session, limits: Sequence[Limit]) -> bool:
     """These are the limits from now on. Whether they were others: then nobody is in line any more."""
     db.execute(select(Used.name).order_by(Used.name).with_for_update()).all()
     if agreed(db) == {limit.name: limit.most for limit in limits}:
         return False
-    _rows(db, limits)
-    db.execute(update(Used).values(line=0.0, early={}, most=None))
+    rows(db, limits)
+    db.execute(update(Used).values(line=0.0, again=0.0, early={}, most=None))
     for limit in limits:
         db.execute(update(Used).where(Used.name == limit.name).values(most=limit.most))
     return True
@@ -170,31 +67,31 @@ def room(db: Session, limits: Sequence[Limit]) -> Room:
     """For whoever is in no line. Nobody is kept from taking it."""
     if not limits:
         return Room()
-    found, moment = {row.name: row for row in db.execute(_used(limits))}, _moment(db)
-    limits = _as_agreed(limits, found)
+    found, at = {row.name: row for row in db.execute(_used(limits))}, moment(db)
+    limits = as_agreed(limits, found)
     most, waits = Room.most, dict.fromkeys([limit.domain for limit in limits], 0.0)
     for limit in limits:
         if row := found.get(limit.name):
-            until = max(turn(limit, row.uses, moment), _end(row, moment))
-            waits[limit.domain] = max(waits[limit.domain], until - moment)
+            until = max(turn(limit, row.uses, at), end(row, early(db, row, at), at))
+            waits[limit.domain] = max(waits[limit.domain], until - at)
         if not limit.domain:
-            most = min(most, limit.most - (sum(in_stretch(limit, row.uses, moment).values()) if row else 0))
+            most = min(most, limit.most - (sum(in_stretch(limit, row.uses, at).values()) if row else 0))
     return Room(most, waits.pop("", 0.0), {domain: wait for domain, wait in waits.items() if wait})
 
 
-def _as_agreed(limits: Sequence[Limit], found: Mapping[str, Row[Any]]) -> list[Limit]:
+def as_agreed(limits: Sequence[Limit], found: Mapping[str, Row[Any]]) -> list[Limit]:
     """With the numbers of the worker that started last."""
     return [limit._replace(most=row.most) if (row := found.get(limit.name)) and row.most else limit for limit in limits]
 
 
-def _rows(db: Session, limits: Sequence[Limit]) -> dict[str, Row[Any]]:
+def rows(db: Session, limits: Sequence[Limit]) -> dict[str, Row[Any]]:
     """Theirs, which nobody else changes before the transaction ends."""
     chosen = _used(limits).order_by(Used.name).with_for_update()  # in one order: nobody waits in a circle
     found = {row.name: row for row in db.execute(chosen)}
     if len(found) == len(limits):
         return found
     kind = sqlite if db.connection().dialect.name == "sqlite" else postgresql
-    missing = [{"name": limit.name, "uses": {}, "line": 0.0, "early": {}} for limit in sorted(limits)]
+    missing = [{"name": limit.name, "uses": {}, "line": 0.0, "again": 0.0, "early": {}} for limit in sorted(limits)]
     db.execute(kind.insert(Used).values(missing).on_conflict_do_nothing())
     return {row.name: row for row in db.execute(chosen)}
 
@@ -203,10 +100,35 @@ def _used(limits: Sequence[Limit]) -> Select[*tuple[Any, ...]]:
     return select(*COLUMNS).where(Used.name.in_([limit.name for limit in limits]))
 
 
-def _moment(db: Session) -> float:
+def moment(db: Session) -> float:
     """The database's clock, in seconds since 1970."""
-    moment: Any = db.scalar(select(now()))
-    return float(moment.timestamp())
+    at: Any = db.scalar(select(now()))
+    return float(at.timestamp())
+
+
+def early(db: Session, row: Row[Any], at: float) -> dict[int, float]:
+    """Their places, by task, who came too early for their first ones, and are awaited: unless a person moved them."""
+    places = {int(task): place for task, place in row.early.items() if place > at - AWAITED}
+    there = Task.id.in_([*places]), Task.status.in_([TaskStatus.QUEUED, TaskStatus.STARTED])
+    return {task: places[task] for task in db.scalars(select(Task.id).where(*there))} if places else {}
+
+
+def end(row: Row[Any], places: Mapping[int, float], at: float) -> float:
+    """Of the line, as far as its places are known: 0.0 where it is over. Who is late may come any moment."""
+    last = max([row.line, row.again, *(max(place, at + LATE) for place in places.values())])
+    return float(last) if last > at else 0.0
+
+
+def waiting() -> Select[int]:
+    """The ids of the tasks that wait for a limit: it says so, or they have a place in a line."""
+    return lifecycle.waiting(or_(Task.why == LIMITED, has_place()))
+
+
+def has_place() -> ColumnElement[bool]:
+    """Whether a task has a place in a line: its mail waits for a moment, though the mail server did not put it off."""
+    put_off = Delivery.status == DeliveryStatus.QUEUED, Delivery.attempt == 0, Delivery.due_at > now()
+    begins = IN_LINE.partition("{")[0]
+    return or_(func.substr(Task.why, 1, len(begins)) == begins, exists().where(Delivery.task_id == Task.id, *put_off))
 
 
 def waits(task_id: int, domains: Sequence[str]) -> Select[bool]:
@@ -228,20 +150,20 @@ def is_to(domain: str) -> ColumnElement[bool]:
 
 def used_of(db: Session, limits: Sequence[Limit]) -> Iterator[tuple[Limit, int]]:
     """How much of each was used in the stretch that ends now."""
-    found, moment = {row.name: row.uses for row in db.execute(_used(limits))}, _moment(db)
+    found, at = {row.name: row.uses for row in db.execute(_used(limits))}, moment(db)
     for limit in limits:
-        yield limit, sum(in_stretch(limit, found.get(limit.name, {}), moment).values())
+        yield limit, sum(in_stretch(limit, found.get(limit.name, {}), at).values())
 
 
 def reached(db: Session) -> list[tuple[Limit, datetime]]:
     """Of those that the workers agreed on, which leave no room for long, and until when a mail that is new has to wait
     for it.
     """
-    rows: Sequence[Row[Any]] = db.execute(select(*COLUMNS).where(Used.most.is_not(None))).all()
-    moment, found = _moment(db) if rows else 0.0, []
-    for row in rows:
+    counted: Sequence[Row[Any]] = db.execute(select(*COLUMNS).where(Used.most.is_not(None))).all()
+    at, found = moment(db) if counted else 0.0, []
+    for row in counted:
         domain, _, seconds = row.name.rpartition("/")
         limit = Limit(domain, row.most, int(seconds))
-        if (until := max(turn(limit, row.uses, moment), _end(row, moment))) > moment + LONG:
+        if (until := max(turn(limit, row.uses, at), end(row, early(db, row, at), at))) > at + LONG:
             found.append((limit, datetime.fromtimestamp(until, UTC)))
     return sorted(found)

@@ -11,7 +11,7 @@ from app import log
 from app.mail import N_
 from app.mail.outcome import Kind, Outcome
 from app.ring import ringing_of
-from app.tasks import lifecycle, sender
+from app.tasks import lifecycle, limits, sender
 from app.tasks.limit import domain_of
 from app.tasks.limits import Room, is_to
 from app.worker import shared, trouble
@@ -31,9 +31,6 @@ LEFT = "left to others"
 
 LET_IN = 0.5
 """Seconds within one task, after which small ones go first."""
-
-AT_ONCE = 1e-6
-"""A wait, in seconds, that is none."""
 
 APART = 1.0
 """Seconds at least for which a task that waits for a limit is given back: two of them do not chase each other."""
@@ -64,8 +61,8 @@ class Alone:
             return
         batch = self._batch
         with log.task_context(task=held.task.id, attempt=held.task.attempt), self.process.renewal.of([held]):
-            while batch or held.wait:
-                if held.wait:
+            while batch or held.wait is not None:
+                if held.wait is not None:
                     self.process.stopping.wait(min(held.wait, LET_IN))
                     held.others = self.process.let_in()  # whose turn has come before what is left of this one
                     held.let_in = time.monotonic()
@@ -102,7 +99,7 @@ class Alone:
         records = [record(held, each) for each in handed if each.outcome]
 
         def turn(db: Session) -> Batch:
-            held.lease_end, held.wait = time.monotonic() + lifecycle.LEASE, 0.0
+            held.lease_end, held.wait = time.monotonic() + lifecycle.LEASE, None
             if records:
                 db.execute(lifecycle.record(held.token, with_faults(db, records, held)))
             if untouched := [each.delivery.id for each in handed if not each.outcome]:
@@ -120,8 +117,9 @@ class Alone:
             self._let_go_in_trouble(db, held, held.trouble)
             return []
         why, room = self._why_to_stop(db, held), self.process.limited.room(db)
-        if not why and time.monotonic() - held.let_in > LET_IN:
-            self._wait(db, held, done, AT_ONCE, PATIENCE)  # nothing is marked then: it could be lost meanwhile
+        lets_in = time.monotonic() - held.let_in > LET_IN
+        if not why and lets_in and db.scalar(limits.waits(held.task.id, ())):
+            self._wait(db, held, done, 0.0, PATIENCE)  # nothing is marked then: it could be lost meanwhile
             return []
         if not why:
             marked = [] if room.wait else self._mark(db, held, done, room)
@@ -166,7 +164,7 @@ class Alone:
     def _wait(self, db: Session, held: Hold, done: Mapping[str, int] | None, seconds: float, patience: float) -> None:
         """Until there is room for what is left: with the task in hand, or if that takes long, without."""
         if seconds <= patience:
-            held.wait = seconds if self._count_in(db, held, done) else 0.0
+            held.wait = seconds if self._count_in(db, held, done) else None
         elif shared.leave(db, held):
             held.result = LEFT
         else:

@@ -13,7 +13,7 @@ from app.mail.addresses import Mailbox
 from app.mail.outcome import Kind, Outcome
 from app.mail.transport import Connection
 from app.tasks import faults
-from app.tasks.limits import Wait
+from app.tasks.line import Wait
 from app.tasks.model import DeliveryStatus, OnUnknown
 from app.tasks.retries import LAST_ATTEMPT, wait_for_delivery
 from app.worker.hold import Hold

@@ -46,7 +46,7 @@ class Hold:
     begun: float = field(default_factory=time.monotonic)
     joined: bool = False  # whether somebody else held it when it was taken up
     gap: float = 0.0  # seconds to leave between two messages
-    wait: float = 0.0  # seconds until there is room for more of it
+    wait: float | None = None  # seconds for which nothing of it is in hand, until there is room for more
     taken_over: bool = False  # by somebody else, as the last renewal found
     let_in: float = field(default_factory=time.monotonic)  # when small ones were last let in, or it was begun
     others: bool = False  # whether large tasks waited for their turn then

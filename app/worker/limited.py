@@ -9,15 +9,16 @@ from sqlalchemy import Row
 from sqlalchemy.orm import Session
 
 from app.db import Database
-from app.tasks import lifecycle, limits
+from app.tasks import lifecycle, limits, line
 from app.tasks.limit import Limit
 from app.tasks.limits import LIMITED as LIMITED
-from app.tasks.limits import Asker, Room, Wait
+from app.tasks.limits import Room
+from app.tasks.line import Asker, Wait
 from app.worker.hold import Hold, persist
 
 MANY = 1000
 
-SHORT = 0.1
+SHORT = 0.25
 """Seconds that somebody who has waited in line waits in hand."""
 
 PATIENCE = 2.0
@@ -65,7 +66,7 @@ class Limited:
         if not concerned:
             return None
         asker = Asker(task_id, delivery.due_at is not None, in_line, others_wait)
-        ask = partial(limits.ask, limits=concerned, asker=asker)
+        ask = partial(line.ask, limits=concerned, asker=asker)
         wait = persist(self.database, ask)
         if asker.has_waited and wait and wait.seconds <= SHORT:
             time.sleep(wait.seconds)  # it came a moment too early: to give it back would take longer

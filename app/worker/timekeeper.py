@@ -162,8 +162,7 @@ class Timekeeper(threading.Thread):
             # Whichever of them is moved just now: its ring finds nothing to move. A row is not written for each, whose
             # many indexes cost more than all the rest.
             lost = [ringing for row in suspects if job_id(ringing := ringing_of(row)) not in present]
-            all_lost = self._looked_at and len(lost) == len(suspects)  # in their order, behind those before
-            self.rings.ring(lost, first=not all_lost)  # they have waited already
+            self.rings.ring(lost, first=not self._looked_at)  # they have waited; of very many, the oldest
             rung, self._looked_at = rung + len(lost), suspects[-1].id
             if time.monotonic() >= until:
                 return rung

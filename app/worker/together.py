@@ -98,7 +98,7 @@ class Together:
             db.execute(lifecycle.settle_together(waiting, token, WAITS))
         marked.sort(key=lambda one: task_ids.index(one.held.task.id))
         waited = iter(sorted((one for one in marked if one.delivery.due_at), key=lambda one: one.held.task.id))
-        # Of those who come from a line, the first is first, though its place was put off and those of others were not.
+        # Of those who come from a line, the smallest number: its place may have been put off, and others' were not.
         return [next(waited) if one.delivery.due_at else one for one in marked]
 
     def _hand_over(self, marked: Sequence[One]) -> list[One]:
@@ -141,6 +141,6 @@ class Together:
         by_reason: dict[str, list[int]] = {}
         for one in done:
             wait = one.handed.wait if one.handed else None
-            why = wait.why if wait else STOPPED if untouched else WAITS
+            why = wait.why if wait else STOPPED if self.process.stopping.is_set() else WAITS
             by_reason.setdefault(why, []).append(one.held.task.id)
         return [row for why, ids in by_reason.items() for row in db.execute(lifecycle.settle_together(ids, token, why))]

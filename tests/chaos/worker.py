@@ -106,7 +106,7 @@ class DoomedAlone(Alone):
     def _turn(self, held: Any, handed: Any) -> Any:
         self.process.doom.reach("after-reply", held.task.id)
         batch = super()._turn(held, handed)
-        if not batch and not held.wait:
+        if not batch and held.wait is None:
             self.process.doom.reach("after-settle", held.task.id)
         return batch
 
@@ -116,7 +116,7 @@ class DoomedAlone(Alone):
         if not claiming:
             self.process.doom.reach("in-record", held.task.id)
         batch: list[Row[Any]] = [*super()._next(db, held, done)]
-        if not held.wait:
+        if held.wait is None:
             self.process.doom.reach("in-claim" if claiming else "in-mark" if batch else "in-settle", held.task.id)
         return batch
 

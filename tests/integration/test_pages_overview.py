@@ -15,7 +15,7 @@ from sqlalchemy import insert, text, update
 from app.config import Settings
 from app.db import Database, now
 from app.ring import Rings
-from app.tasks import lifecycle, limits, overview, sender
+from app.tasks import lifecycle, limits, line, overview, sender
 from app.tasks.books import Hour, Worker
 from app.tasks.limit import Limit
 from app.tasks.reconcile import note_repair
@@ -76,7 +76,7 @@ async def test_a_limit_that_is_reached_is_named_until_there_is_room(person: Clie
     for _ in range(2):
         assert WELL in await page_of(person, "/charts")
         with database.writing() as db:
-            assert limits.ask(db, [hourly, quick], limits.Asker(1, in_line=True)) is None
+            assert line.ask(db, [hourly, quick], line.Asker(1, in_line=True)) is None
     page = await page_of(person, "/charts")
     assert WELL not in page
     assert "The limit gmail.com=2/hour is reached: mail waits for its turn, and goes on by itself." in page

@@ -8,10 +8,11 @@ import pytest
 from sqlalchemy import select, update
 
 from app.db import AsyncDatabase
-from app.tasks import bulk, lifecycle, limits
+from app.tasks import bulk, lifecycle, line
 from app.tasks.books import Used
 from app.tasks.limit import Limit
-from app.tasks.limits import AWAITED, IN_LINE, Asker, used_of
+from app.tasks.limits import AWAITED, IN_LINE, used_of
+from app.tasks.line import MOST_EARLY, Asker
 from app.tasks.model import Delivery, Task, TaskEvent
 from app.web.actions import Actions
 from app.worker.limited import LIMITED
@@ -208,10 +209,12 @@ def test_who_waits_in_line_keeps_the_order(office: Office, most: int) -> None:
 def test_who_came_before_is_not_overtaken_by_one_whose_place_was_not_put_off(office: Office) -> None:
     limit = Limit("", 1, 60)
 
-    def comes(task_id: int) -> float | None:
+    tasks = [office.submit(["a@example.com"], rings=False) for _ in range(5)]
+
+    def comes(n: int) -> float | None:
         """The moment of its place; None: it may go."""
         with office.database.writing() as db:
-            wait = limits.ask(db, [limit], Asker(task_id, has_waited=True, in_line=True))
+            wait = line.ask(db, [limit], Asker(tasks[n], has_waited=True, in_line=True))
         return wait.at.timestamp() if wait else None
 
     def is_over() -> None:
@@ -234,17 +237,45 @@ def test_who_came_before_is_not_overtaken_by_one_whose_place_was_not_put_off(off
 
 
 def test_who_is_put_off_and_does_not_come_is_not_awaited_for_long(office: Office) -> None:
-    limit, ago = Limit("", 3, 60), datetime.now(UTC).timestamp() - AWAITED
+    limit, now = Limit("", 3, 60), datetime.now(UTC).timestamp()
+    first, second = (office.submit(["a@example.com"], rings=False) for _ in range(2))
+    comers = Asker(second, has_waited=True, in_line=True), Asker(second + 1, in_line=True), Asker(second + 1)
+
+    def comes(asker: Asker, early: dict[str, float]) -> line.Wait | None:
+        with office.database.writing() as db:
+            line.ask(db, [limit], Asker(0))
+            db.execute(update(Used).values(early=early, line=0.0, uses={}))
+            return line.ask(db, [limit], asker)
+
+    for asker in comers:
+        assert comes(asker, {f"{first}": now + 60})
+        assert comes(asker, {f"{first}": now - AWAITED / 3}), "it is late, and may come any moment"
+        assert comes(asker, {f"{first}": now - AWAITED}) is None
+        assert comes(asker, {f"{first}": now + 60, f"{second}": now})
     with office.database.writing() as db:
-        limits.ask(db, [limit], Asker(9))
-        db.execute(update(Used).values(early={"1": ago + 60}))
-        assert limits.ask(db, [limit], Asker(2, has_waited=True, in_line=True))
-        db.execute(update(Used).values(early={"1": ago}))
-        assert limits.ask(db, [limit], Asker(2, has_waited=True, in_line=True)) is None
+        db.execute(lifecycle.cancel(first, "tester"))
+    for asker in comers:
+        assert comes(asker, {f"{first}": now + 60}) is None, "nobody waits for one that was cancelled"
+
+
+def test_very_many_who_come_too_early_are_not_all_named(office: Office) -> None:
+    limit = Limit("", 10, 60)
+    tasks = [office.submit(["a@example.com"], rings=False) for _ in range(MOST_EARLY + 3)]
+    with office.database.writing() as db:
+        while not line.ask(db, [limit], Asker(0)):
+            pass
+        waits = [line.ask(db, [limit], Asker(each, has_waited=True, in_line=True)) for each in tasks]
+        early, again = db.execute(select(Used.early, Used.again)).one()
+    places = [wait.at for wait in waits if wait]
+    assert places == sorted(places)
+    assert places[-4] < places[-3] < places[-2] < places[-1]
+    assert (len(early), again) == (MOST_EARLY, pytest.approx(places[-1].timestamp()))
 
 
 def test_whoever_was_cancelled_holds_up_nobody(office: Office) -> None:
     with office.worker(LIMITS="1/second"):
+        large = office.submit(60, queue="low")
+        office.wait_for(large, "started")
         tasks = [office.submit([f"r{n}@example.com"]) for n in range(40)]
         limited = IN_LINE.format(limit="1/second")
         wait_until(lambda: why(office, tasks[-1])[-1] == limited, 20, "all wait in line")
@@ -252,6 +283,7 @@ def test_whoever_was_cancelled_holds_up_nobody(office: Office) -> None:
             for task_id in tasks:
                 db.execute(lifecycle.cancel(task_id, "tester"))
         assert office.wait_for(office.submit(["late@example.com"]), seconds=15) == "finished"
+        assert office.status(large) in ("started", "queued")
 
 
 async def test_what_is_sent_now_leaves_the_line(office: Office) -> None:

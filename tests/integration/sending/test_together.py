@@ -133,6 +133,43 @@ def test_a_large_one_lets_the_small_ones_in(office: Office) -> None:
     assert {n for _, n, _ in office.all(repairs())} == {0}, "the ring of the next one was given back, not lost"
 
 
+def test_nothing_of_a_large_one_is_in_hand_while_small_ones_go_first(office: Office) -> None:
+    """It would be unknown if the worker were lost meanwhile."""
+    large, in_hand = office.submit(100), list[int]()
+
+    def answer(step: str, address: str) -> float | None:
+        if step == "end" and address.startswith("small"):
+            sending = select(func.count()).where(Delivery.task_id == large, Delivery.status == "sending")
+            in_hand.append(office.one(sending)[0])
+        return 0.03 if step == "end" else None
+
+    office.sink.script = answer
+    with office.worker():
+        office.sink.wait_for(5)
+        small = office.submit(["small@example.com"], queue="high")
+        office.wait_for(small, "finished")
+        assert office.status(large) == "started"
+        office.wait_for(large, "finished")
+    assert in_hand == [0]
+
+
+def test_one_that_is_all_sent_is_settled_before_small_ones_go_first(office: Office) -> None:
+    task_id, small = office.submit(10), list[int]()
+
+    def answer(step: str, address: str) -> float | None:
+        if step == "end" and address.startswith("r9"):
+            small.append(office.submit(["small@example.com"], queue="high"))
+        return 0.07 if step == "end" else None
+
+    office.sink.script = answer
+    with office.worker():
+        office.wait_for(task_id, "finished")
+        office.wait_for(small[0], "finished")
+    moves = select(TaskEvent.task_id, TaskEvent.to_status).where(TaskEvent.address.is_(None)).order_by(TaskEvent.id)
+    moved = [tuple(row) for row in office.all(moves)]
+    assert moved.index((task_id, "finished")) < moved.index((small[0], "started"))
+
+
 def test_small_ones_come_past_large_ones_that_wait_and_those_keep_their_order(office: Office) -> None:
     office.sink.script = lambda step, address: 0.01 if step == "end" else None
     large = [office.submit([f"t{n}r{k}@example.com" for k in range(60 if n == 0 else 2)]) for n in range(14)]
