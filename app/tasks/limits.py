@@ -91,7 +91,10 @@ def rows(db: Session, limits: Sequence[Limit]) -> dict[str, Row[Any]]:
     if len(found) == len(limits):
         return found
     kind = sqlite if db.connection().dialect.name == "sqlite" else postgresql
-    missing = [{"name": limit.name, "uses": {}, "line": 0.0, "again": 0.0, "early": {}} for limit in sorted(limits)]
+    missing = [
+        {"name": limit.name, "uses": {}, "line": 0.0, "again": 0.0, "early": {}}
+        for limit in sorted(limits, key=lambda limit: limit.name)
+    ]
     db.execute(kind.insert(Used).values(missing).on_conflict_do_nothing())
     return {row.name: row for row in db.execute(chosen)}
 

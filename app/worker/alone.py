@@ -65,7 +65,6 @@ class Alone:
                 if held.wait is not None:
                     self.process.stopping.wait(min(held.wait, LET_IN))
                     held.others = self.process.let_in()  # whose turn has come before what is left of this one
-                    held.let_in = time.monotonic()
                 batch = self._turn(held, [*self._hand_over(held, batch)])
         self.held = None
         if held.result == LEFT and time.monotonic() - held.begun > TURN:
@@ -99,7 +98,9 @@ class Alone:
         records = [record(held, each) for each in handed if each.outcome]
 
         def turn(db: Session) -> Batch:
-            held.lease_end, held.wait = time.monotonic() + lifecycle.LEASE, None
+            held.lease_end, held.wait, held.result = time.monotonic() + lifecycle.LEASE, None, ""
+            if not handed:
+                held.let_in = time.monotonic()  # they were, however long this transaction was waited for
             if records:
                 db.execute(lifecycle.record(held.token, with_faults(db, records, held)))
             if untouched := [each.delivery.id for each in handed if not each.outcome]:

@@ -90,13 +90,13 @@ class Renewal:
                 self._renew(self._holds)
 
     def _renew(self, holds: Sequence[Hold]) -> None:
-        began = time.monotonic()
         try:
             if holds := [held for held in holds if not held.taken_over]:
                 with self._database.writing() as db:
+                    began = time.monotonic()  # now that it has its turn: whoever works may have been given a later end
                     kept = [renew(db, held) for held in holds]
                 for held, known in zip(holds, kept, strict=True):
-                    held.lease_end = began + LEASE if known else began
+                    held.lease_end = max(held.lease_end, began + LEASE) if known else began
                     held.taken_over = not known
         except SQLAlchemyError as error:
             logger.warning("could not renew the lease", error=str(error).partition("\n")[0])
