@@ -14,7 +14,8 @@ from sqlalchemy import Row
 
 from app.db import AsyncDatabase, rows
 from app.mail.templates import Templates
-from app.ring import QUEUES, Rings, ringing_of
+from app.ring import Rings
+from app.ring.job import QUEUES, ringing_of
 from app.tasks import drafts, lifecycle, queries
 from app.tasks.model import Task, TaskStatus
 from app.tasks.request import Refused, Request, check

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from app import log
 from app.mail import N_
 from app.mail.outcome import Kind, Outcome
-from app.ring import ringing_of
+from app.ring.job import ringing_of
 from app.tasks import lifecycle, limits, sender
 from app.tasks.limit import domain_of
 from app.tasks.limits import Room, is_to

@@ -8,7 +8,8 @@ from sqlalchemy import Row
 
 from app import log
 from app.db import Database
-from app.ring import Rings, ringing_of
+from app.ring import Rings
+from app.ring.job import ringing_of
 from app.tasks import bulk
 from app.worker.chores import Chore
 

@@ -46,6 +46,8 @@ def hand_over(held: Hold, delivery: Row[Any], connection: Connection, envelope_f
     except Mistake as mistake:
         return Handed(delivery, Outcome(Kind.failed, str(mistake)))
     outcome = connection.send(envelope_from, to, message, may_finish=lambda: not held.lost)
+    if outcome.kind is Kind.later and held.lost:
+        return Handed(delivery, None)  # most likely it was for us not to finish it: that is no attempt
     return Handed(delivery, outcome, sha256(message).digest())
 
 

@@ -1,11 +1,12 @@
-"""Takes work from workers that were lost, each in one transaction: their leases ran out."""
+"""Takes work from workers that were lost, each in one transaction: their leases ran out. Lost rings have their turn."""
 
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from sqlalchemy.orm import Session
 
 from app.db import rows
-from app.ring import Ringing
+from app.ring.job import Ringing, job_id
 from app.tasks import lifecycle
 from app.worker import shared
 
@@ -61,3 +62,19 @@ def take_from_helpers(db: Session, task_id: int) -> Repairs:
     db.execute(lifecycle.lock(task_id))
     lost, unknown = shared.lose_helpers(db, task_id)
     return Repairs(released=lost, unknown=unknown)
+
+
+def in_their_order(
+    suspects: Sequence[Ringing], present: Container[str]
+) -> Iterator[tuple[list[Ringing], Ringing | None]]:
+    """Those whose rings are lost, and the one that rings before which they go: they have waited for longer than it has.
+    None: of those who came after them nobody has rung for long.
+    """
+    lost: dict[str, list[Ringing]] = {}
+    for ringing in suspects:
+        if job_id(ringing) not in present:
+            lost.setdefault(ringing[2], []).append(ringing)
+        elif ringing[2] in lost:
+            yield lost.pop(ringing[2]), ringing
+    for some in lost.values():
+        yield some, None

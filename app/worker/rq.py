@@ -10,7 +10,7 @@ from rq import Queue, SimpleWorker
 from rq.exceptions import StopRequested
 from rq.serializers import JSONSerializer
 
-from app.ring import QUEUES, RingJob
+from app.ring.job import QUEUES, RingJob
 
 BLOCK = 1
 """Seconds for which a pop may block, and so how long an idle worker takes to see that it is to stop."""

@@ -1,4 +1,4 @@
-"""What RQ calls, by the names in ring.py. One process has one sender."""
+"""What RQ calls, by the names in ring/job.py. One process has one sender."""
 
 from app import log
 from app.config import read_settings

@@ -19,7 +19,8 @@ from app.mail import N_
 from app.mail.addresses import Mailbox, parse
 from app.mail.templates import Templates
 from app.mail.transport import Connection, parse_url
-from app.ring import Ringing, Rings, connect
+from app.ring import Rings, connect
+from app.ring.job import Ringing
 from app.tasks import lifecycle
 from app.tasks.limit import Limit
 from app.tasks.retries import wait_for_sender

@@ -15,11 +15,12 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app import log
 from app.db import Database
-from app.ring import News, Ringing, Rings, job_id, ringing_of
+from app.ring import News, Rings
+from app.ring.job import Ringing, ringing_of
 from app.tasks import lifecycle, reconcile
 from app.tasks.books import Worker
 from app.worker.hold import persist
-from app.worker.lost import Repairs, take_from_helpers, take_from_holder
+from app.worker.lost import Repairs, in_their_order, take_from_helpers, take_from_holder
 
 logger = log.get("timekeeper")
 
@@ -161,9 +162,10 @@ class Timekeeper(threading.Thread):
             present = self.rings.present() if present is None else present
             # Whichever of them is moved just now: its ring finds nothing to move. A row is not written for each, whose
             # many indexes cost more than all the rest.
-            lost = [ringing for row in suspects if job_id(ringing := ringing_of(row)) not in present]
-            self.rings.ring(lost, first=not self._looked_at)  # they have waited; of very many, the oldest
-            rung, self._looked_at = rung + len(lost), suspects[-1].id
+            for lost, before in in_their_order([ringing_of(row) for row in suspects], present):
+                self.rings.ring(lost, before=before)
+                rung += len(lost)
+            self._looked_at = suspects[-1].id
             if time.monotonic() >= until:
                 return rung
         self._looked_at = 0

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from app import log
 from app.mail.outcome import Kind, Outcome
-from app.ring import Ringing
+from app.ring.job import Ringing
 from app.tasks import lifecycle, sender
 from app.worker import trouble
 from app.worker.handed import Handed, hand_over, record, with_faults

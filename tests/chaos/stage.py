@@ -138,7 +138,7 @@ class Stage:
                 life.process.send_signal(signal.SIGKILL)
                 life.process.wait()
                 reached = life.point.name in ("random", "two-timekeepers", "clock")
-                self.kills.append(Kill(life.point if reached else POINTS["random"], now, life.process.pid))
+                self.kills.append(Kill(life.point if reached else POINTS["random"], time.time(), life.process.pid))
                 if not reached:
                     self.plans.insert(0, life.point)
                 self.lives[number] = self._begin(self._next())

@@ -24,7 +24,8 @@ from app.db import Database
 from app.mail.addresses import parse
 from app.mail.templates import Templates
 from app.mail.transport import Connection, parse_url
-from app.ring import Ringing, Rings, connect
+from app.ring import Rings, connect
+from app.ring.job import Ringing
 from app.worker.alone import Alone
 from app.worker.sender import Sender
 from app.worker.serve import serve_with

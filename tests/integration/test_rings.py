@@ -8,7 +8,8 @@ import pytest
 from rq import Callback, Queue
 from rq.serializers import JSONSerializer
 
-from app.ring import FUNCTION, KEPT, MOST_RUNG, ON_FAILURE, ON_SUCCESS, TIMEOUT, RingJob, Rings, connect
+from app.ring import MOST_RUNG, Rings, connect
+from app.ring.job import FUNCTION, KEPT, ON_FAILURE, ON_SUCCESS, TIMEOUT, RingJob
 from tests.parts import valkey
 
 
@@ -48,6 +49,13 @@ def test_what_is_to_go_first_keeps_its_order(rings: Rings) -> None:
     rings.ring([(1, 0, "low")])
     rings.ring([(2, 0, "low"), (3, 0, "low")], first=True)
     assert rings.redis.lrange("rq:queue:low", 0, -1) == [b"task-2-0", b"task-3-0", b"task-1-0"]
+
+
+def test_what_goes_before_one_that_rings_is_first_if_that_was_taken(rings: Rings) -> None:
+    rings.ring([(3, 0, "low"), (6, 0, "low")])
+    rings.ring([(4, 0, "low"), (5, 0, "low")], before=(6, 0, "low"))
+    rings.ring([(2, 0, "low")], before=(1, 0, "low"))
+    assert [task for task, *_ in rings.take(10)] == [2, 3, 4, 5, 6]
 
 
 def test_ringing_takes_the_scheduled_entry_out(rings: Rings) -> None:

@@ -15,7 +15,7 @@ INSIDE = {
     "config": {"config"},
     "log": set(),
     "db": {"db"},
-    "ring": set(),
+    "ring": {"ring"},
     "migrate": set(),
     "mail": {"mail"},
     "tasks": {"tasks", "mail", "db"},

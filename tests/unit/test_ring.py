@@ -8,7 +8,8 @@ from rq import Queue, SimpleWorker
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
-from app.ring import RingJob, Rings, job_id
+from app.ring import Rings
+from app.ring.job import RingJob, job_id
 
 
 @pytest.fixture(name="rings")

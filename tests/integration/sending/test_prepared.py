@@ -189,39 +189,40 @@ def test_what_was_written_before_an_error_is_rolled_back(office: Office) -> None
         assert db.scalar(named("a")) == first
 
 
-def test_a_server_that_ends_the_connection_is_an_error_and_the_next_one_is_new(office: Office) -> None:
+@pytest.fixture
+def served(office: Office) -> Office:
+    """One whose database is a server, with a thing in it."""
     if office.database.engine.dialect.name == "sqlite":
         pytest.skip("SQLite has no server")
     put(office)
+    return office
 
+
+def test_a_server_that_ends_the_connection_is_an_error_and_the_next_one_is_new(served: Office) -> None:
     def go_on_after_the_end() -> None:
-        with office.database.writing() as db:
+        with served.database.writing() as db:
             pid = db.scalar(text("SELECT pg_backend_pid()"))
-            with office.database.engine.connect() as other:
+            with served.database.engine.connect() as other:
                 other.execute(text(f"SELECT pg_terminate_backend({pid})"))
             db.execute(named("a"))
 
     with pytest.raises(OperationalError) as caught:
         go_on_after_the_end()
     assert caught.value.connection_invalidated
-    with office.database.reading() as db:
+    with served.database.reading() as db:
         assert db.scalar(named(GIVEN["name"]))
 
 
-def test_a_server_that_ends_all_connections_is_one_error_and_not_one_for_each(office: Office) -> None:
-    if office.database.engine.dialect.name == "sqlite":
-        pytest.skip("SQLite has no server")
-    put(office)
-
+def test_a_server_that_ends_all_connections_is_one_error_and_not_one_for_each(served: Office) -> None:
     def read() -> Any:
-        with office.database.reading() as db:
+        with served.database.reading() as db:
             return db.scalar(named(GIVEN["name"]))
 
-    with office.database.reading() as one, office.database.reading() as other:  # two wait in the pool after this
+    with served.database.reading() as one, served.database.reading() as other:  # two wait in the pool after this
         assert one.scalar(named(GIVEN["name"])) == other.scalar(named(GIVEN["name"]))
         ended = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"
         pids = [db.scalar(text("SELECT pg_backend_pid()")) for db in (one, other)]
-    elsewhere = create_engine(office.database.engine.url)
+    elsewhere = create_engine(served.database.engine.url)
     with elsewhere.connect() as third:
         third.execute(text(f"{ended} AND pid IN ({pids[0]}, {pids[1]})"))
     elsewhere.dispose()
@@ -264,10 +265,8 @@ async def test_a_write_that_is_cancelled_in_the_middle_keeps_nobody_else_from_wr
     await database.close()
 
 
-async def test_one_that_is_cancelled_in_the_middle_leaves_no_connection_to_others(office: Office) -> None:
-    if office.database.engine.dialect.name == "sqlite":
-        pytest.skip("SQLite has no server")
-    database = AsyncDatabase(office.env["DATABASE_URL"])
+async def test_one_that_is_cancelled_in_the_middle_leaves_no_connection_to_others(served: Office) -> None:
+    database = AsyncDatabase(served.env["DATABASE_URL"])
     async with database.reading() as db:
         pid = await db.scalar(text("SELECT pg_backend_pid()"))
 
@@ -277,7 +276,7 @@ async def test_one_that_is_cancelled_in_the_middle_leaves_no_connection_to_other
 
     asleep = select(func.count()).select_from(text("pg_stat_activity")).where(text("wait_event = 'PgSleep'"))
     hanging = asyncio.create_task(hang())
-    await asyncio.to_thread(wait_until, lambda: office.one(asleep)[0] == 1, 10, "it is asleep")
+    await asyncio.to_thread(wait_until, lambda: served.one(asleep)[0] == 1, 10, "it is asleep")
     hanging.cancel()
     with pytest.raises(asyncio.CancelledError):
         await hanging

@@ -31,9 +31,21 @@ def test_none_is_rung_for_that_rings_already(office: Office) -> None:
     assert Timekeeper(office.database, office.rings, "it").reconcile().rung == 0
 
 
-def test_one_whose_ring_was_lost_does_not_wait_behind_all_others_once_more(office: Office) -> None:
-    lost, *_ = tasks = [office.submit(rings=n > 0) for n in range(3)]
+def test_those_whose_rings_were_lost_have_their_turn_among_those_that_ring(office: Office) -> None:
+    tasks = [office.submit(rings=n in (1, 4), queue="high" if n == 4 else "default") for n in range(5)]
+    new = office.submit()
     with office.database.writing() as db:
-        db.execute(update(Task).values(rung_at=now(-60)))
-    assert Timekeeper(office.database, office.rings, "it").reconcile().rung == 1
-    assert [task for task, *_ in office.rings.take(10)] == tasks, f"{lost} is the first"
+        db.execute(update(Task).where(Task.id != new).values(rung_at=now(-60)))
+    keeper = Timekeeper(office.database, office.rings, "it")
+    assert keeper.reconcile().rung == 3
+    assert [task for task, *_ in office.rings.take(10)] == [tasks[4], tasks[0], tasks[1], new, tasks[2], tasks[3]]
+
+
+def test_what_is_lost_a_second_later_does_not_go_before_what_was_lost_before_it(office: Office) -> None:
+    first, second = office.submit(rings=False), office.submit(rings=False)
+    keeper = Timekeeper(office.database, office.rings, "it")
+    for task_id in (first, second):
+        with office.database.writing() as db:
+            db.execute(update(Task).where(Task.id == task_id).values(rung_at=now(-60)))
+        assert keeper.reconcile().rung == 1
+    assert [task for task, *_ in office.rings.take(10)] == [first, second]

@@ -1,12 +1,6 @@
-"""The one module that talks to RQ's queues. A ring wakes a worker and proves nothing: the rows are the truth.
+"""The one package that talks to RQ's queues. A ring wakes a worker and proves nothing: the rows are the truth."""
 
-A ring is an RQ job that carries a task's id and an attempt, nothing else, under the id `task-{id}-{attempt}`. It is
-JSON, and its class knows one function only: a payload that names another one (JSON can name `os.system`) fails.
-"""
-
-import json
-import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,22 +8,11 @@ from redis import Redis
 from redis.backoff import NoBackoff
 from redis.client import PubSub
 from redis.retry import Retry
-from rq import Callback, Queue
-from rq.job import Job, JobStatus
+from rq import Queue
 from rq.serializers import JSONSerializer
-from rq.utils import import_attribute, utcformat
+from rq.utils import utcformat
 
-FUNCTION = "app.worker.run.ring"
-ON_SUCCESS = "app.worker.run.rang"
-ON_FAILURE = "app.worker.run.failed_to_ring"
-KNOWN = frozenset({FUNCTION, ON_SUCCESS, ON_FAILURE})
-
-QUEUES = ("high", "default", "low")
-KEPT = 60
-"""Seconds for which RQ keeps a job that ended. The history is in the database."""
-
-TIMEOUT = 3600
-"""Seconds a ring may take: a backstop, far above a worker's turn and the longest wait for a mail server's answer."""
+from app.ring.job import FUNCTION, ID, QUEUES, TIMEOUT, Ringing, RingJob, data, fields, job_id, options
 
 MOST_RUNG = 1000
 """Rings that are put in one step, for as long as which Redis answers nobody else: some 10 ms."""
@@ -39,41 +22,6 @@ IN_HAND = 5
 
 TAKEN = "postdate:taken"
 """A sorted set of the ids of those, by when they were taken (seconds of Redis's clock)."""
-
-Ringing = tuple[int, int, str]
-"""A task's id, the attempt to ring for, and its queue."""
-
-
-def ringing_of(task: Any) -> Ringing:
-    """That of a task, or of what a move returned of it."""
-    return task.id, task.attempt, task.queue
-
-
-class RingJob(Job):
-    """An RQ job that can call our functions and no others, whatever its payload says."""
-
-    @property
-    def func(self) -> Callable[..., Any] | None:
-        return _known(self.func_name)
-
-    @property
-    def success_callback(self) -> Callable[..., Any] | None:
-        return _known(self._success_callback_name) if self._success_callback_name else None
-
-    @property
-    def failure_callback(self) -> Callable[..., Any] | None:
-        return _known(self._failure_callback_name) if self._failure_callback_name else None
-
-    @property
-    def stopped_callback(self) -> Callable[..., Any] | None:
-        return None
-
-
-def _known(name: str | None) -> Callable[..., Any]:
-    if name not in KNOWN:
-        raise ValueError(f"a ring does not call {name!r}")
-    function: Callable[..., Any] = import_attribute(name)
-    return function
 
 
 def connect(url: str) -> Redis:
@@ -92,12 +40,12 @@ class Rings:
         self._queues = {
             name: Queue(name, connection=redis, serializer=JSONSerializer, job_class=RingJob) for name in QUEUES
         }
-        self._fields = {name: _fields(queue) for name, queue in self._queues.items()}
+        self._fields = {name: fields(queue) for name, queue in self._queues.items()}
         self._ring, self._take = redis.register_script(_RING), redis.register_script(_TAKE)
 
-    def ring(self, ringings: Iterable[Ringing], first: bool = False) -> None:
+    def ring(self, ringings: Iterable[Ringing], first: bool = False, before: Ringing | None = None) -> None:
         """Put rings into their queues; what was entered for later is taken out of there first. `first` goes before
-        whatever rings already.
+        whatever rings already, and `before` before this one in its queue, or where that has been taken, `first`.
         """
         by_queue: dict[str, list[Ringing]] = {}
         for ringing in dict.fromkeys(ringings):  # a task may have been rung for twice
@@ -106,18 +54,19 @@ class Rings:
             queue = self._queues[name]
             in_turn = some[::-1] if first else some  # each goes before the one before it
             for at in range(0, len(in_turn), MOST_RUNG):
-                self._put(queue, in_turn[at : at + MOST_RUNG], "LPUSH" if first else "RPUSH")
+                self._put(queue, in_turn[at : at + MOST_RUNG], "LPUSH" if first else "RPUSH", before)
 
-    def _put(self, queue: Queue, ringings: Sequence[Ringing], push: str) -> None:
+    def _put(self, queue: Queue, ringings: Sequence[Ringing], push: str, before: Ringing | None) -> None:
         """What Queue.enqueue_many does, at a tenth of its cost: what all these jobs have in common is written once."""
         args: list[Any] = [
             push,
+            job_id(before) if before else "",
             RingJob.redis_job_namespace_prefix,
             self._fields[queue.name],
             utcformat(datetime.now(UTC)),
         ]
         for ringing in ringings:
-            args += [job_id(ringing), _data(ringing)]
+            args += [job_id(ringing), data(ringing)]
         keys = [queue.key, queue.redis_queues_keys, queue.scheduled_job_registry.key]
         self._ring(keys=keys, args=args)
 
@@ -135,7 +84,7 @@ class Rings:
                 if due_at > now:
                     queue.enqueue_at(
                         whole + timedelta(seconds=1 if due_at.microsecond else 0), FUNCTION, args=ringing[:2],
-                        job_id=job_id(ringing), job_timeout=TIMEOUT, pipeline=pipe, **_options(ringing),
+                        job_id=job_id(ringing), job_timeout=TIMEOUT, pipeline=pipe, **options(ringing),
                     )  # fmt: skip
             pipe.publish(News.CHANNEL, "entered")
             pipe.execute()
@@ -156,7 +105,7 @@ class Rings:
         """
         keys = [queue.key for queue in self._queues.values()]
         taken: Any = self._take(keys=[*keys, TAKEN], args=[most, RingJob.redis_job_namespace_prefix, IN_HAND])
-        found = [(_ID.fullmatch(ring), QUEUES[queue - 1]) for queue, ring in taken]
+        found = [(ID.fullmatch(ring), QUEUES[queue - 1]) for queue, ring in taken]
         return [(int(known[1]), int(known[2]), name) for known, name in found if known]
 
     def present(self) -> set[str]:
@@ -199,17 +148,21 @@ class News:
 
 _RING = """
 redis.call('SADD', KEYS[2], KEYS[1])
-for n = 5, #ARGV, 2 do
-    local job = ARGV[2] .. ARGV[n]
-    if n == 5 then
+for n = 6, #ARGV, 2 do
+    local job = ARGV[3] .. ARGV[n]
+    if n == 6 then
         redis.call('DEL', job) -- one that ended goes in a while, and the others would be copies of it
-        redis.call('HSET', job, 'created_at', ARGV[4], 'enqueued_at', ARGV[4], unpack(cjson.decode(ARGV[3])))
+        redis.call('HSET', job, 'created_at', ARGV[5], 'enqueued_at', ARGV[5], unpack(cjson.decode(ARGV[4])))
     else
-        redis.call('COPY', ARGV[2] .. ARGV[5], job, 'REPLACE')
+        redis.call('COPY', ARGV[3] .. ARGV[6], job, 'REPLACE')
     end
     redis.call('HSET', job, 'data', ARGV[n + 1], 'description', ARGV[n])
     redis.call('ZREM', KEYS[3], ARGV[n])
-    redis.call(ARGV[1], KEYS[1], ARGV[n])
+    if ARGV[2] == '' then
+        redis.call(ARGV[1], KEYS[1], ARGV[n])
+    elseif redis.call('LINSERT', KEYS[1], 'BEFORE', ARGV[2], ARGV[n]) < 1 then
+        redis.call('LPUSH', KEYS[1], ARGV[n])
+    end
 end
 """
 
@@ -227,37 +180,3 @@ end
 redis.call('ZREMRANGEBYSCORE', KEYS[#KEYS], '-inf', now - ARGV[3] - 1)
 return found
 """
-
-_ID = re.compile(rb"task-([0-9]{1,19})-([0-9]{1,9})")
-
-
-def job_id(ringing: Ringing) -> str:
-    """One id per attempt: a lost ring can be rung again, an old one is told from a new one."""
-    return f"task-{ringing[0]}-{ringing[1]}"
-
-
-def _fields(queue: Queue) -> str:
-    """What RQ writes into every job for a ring in this queue: names and values in turn, without what differs; JSON."""
-    job = RingJob.create(
-        FUNCTION, connection=queue.connection, serializer=JSONSerializer, origin=queue.name, status=JobStatus.QUEUED,
-        timeout=TIMEOUT, **_options((0, 0, queue.name)),
-    )  # fmt: skip
-    differs = "data", "description", "created_at", "enqueued_at"
-    fields = [part for name, value in job.to_dict().items() if name not in differs for part in (name, value)]
-    return json.dumps(fields)
-
-
-def _data(ringing: Ringing) -> bytes:
-    """What RQ's jobs say is to be called, and with what: see Job.data. RQ compresses it, and reads it as it is too."""
-    data: bytes = JSONSerializer.dumps([FUNCTION, None, ringing[:2], {}])  # type: ignore[no-untyped-call]
-    return data
-
-
-def _options(ringing: Ringing) -> dict[str, Any]:
-    return {
-        "result_ttl": KEPT,
-        "failure_ttl": KEPT,
-        "description": job_id(ringing),
-        "on_success": Callback(ON_SUCCESS),
-        "on_failure": Callback(ON_FAILURE),
-    }
